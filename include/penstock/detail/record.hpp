@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+/// The record of one pulled task: made when the task is pulled, recycled when its result has been taken.
+/// src/README.md follows it through its stages.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+
+#include <penstock/detail/slot.hpp>
+#include <penstock/detail/sync.hpp>
+
+namespace penstock::inline v0::detail {
+
+/// Where a record is, and so who owns it.
+enum class stage : std::uint8_t {
+    vacant,    ///< no task in it; owned by the free list, so by the holder of the producer's turn or by the consumer
+    admitted,  ///< pulled, not started; owned by the pump in whose batch it is
+    running,   ///< owned by the thread that runs it
+    finished,  ///< has an outcome; owned by the pump's outbox, then by the completion queue, then by the consumer
+    dropped,   ///< will never run; owned as if finished
+};
+
+enum class outcome : std::uint8_t {
+    none,
+    value,
+    error,
+    cancelled,  ///< threw penstock::stopped after a stop was requested
+};
+
+/// The part that the protocol handles; it never looks at values. Small, so that with a small result the whole record fits
+/// a cache line: a record crosses from core to core twice in its life.
+struct record {
+    /// In submission order the record pulled next (O5). Otherwise a link of whichever list the owner keeps.
+    sync::atomic<record*> link{nullptr};
+    std::size_t index = 0;  ///< position in the producer, from 0
+    /// O1: stored with release by whoever moves the record on, loaded with acquire by whoever takes it over. The values
+    /// in the record are handed over by this pair alone, whatever queue carried the pointer.
+    sync::atomic<stage> state{stage::vacant};
+    detail::outcome outcome = detail::outcome::none;
+    bool late = false;           ///< finished after a failure that ends the stream: never delivered
+    bool holds_element = false;  ///< the job, or the input, is there
+
+    bool failed() const noexcept { return outcome > detail::outcome::value; }
+};
+
+/// The part that a completed<T, In> is made from.
+template <class T, class In>
+struct result_record : record {
+    std::chrono::nanoseconds elapsed{0};
+    slot<In> input;
+    union {
+        slot<T> result;            ///< outcome::value
+        slot<std::exception_ptr> error;  ///< outcome::error and ::cancelled
+    };
+
+    result_record() noexcept {}
+    ~result_record() {}
+
+    /// Destroys the outcome.
+    void clear() noexcept {
+        if (outcome == detail::outcome::value) {
+            result.destroy();
+        } else if (failed()) {
+            error.destroy();
+        }
+        outcome = detail::outcome::none;
+    }
+};
+
+}  // namespace penstock::inline v0::detail

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+/// Arithmetic on limits and times that stops at the end of the range instead of wrapping.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace penstock::inline v0::detail {
+
+constexpr std::size_t saturating_add(std::size_t a, std::size_t b) noexcept { return a > SIZE_MAX - b ? SIZE_MAX : a + b; }
+
+constexpr std::size_t saturating_multiply(std::size_t a, std::size_t b) noexcept {
+    return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
+
+/// Now + `patience`, never earlier; nullopt (never) if that is beyond the clock's range. What is not positive, NaN
+/// included, is now.
+template <class R, class P>
+std::optional<std::chrono::steady_clock::time_point> saturating_deadline(std::chrono::duration<R, P> patience) {
+    using clock = std::chrono::steady_clock;
+    const auto now = clock::now();
+    const double seconds = std::chrono::duration<double>(patience).count();
+    if (!(seconds > 0)) return now;
+    const double left = std::chrono::duration<double>(clock::time_point::max() - now).count();
+    if (seconds >= left * 0.999) return std::nullopt;
+    return now + std::chrono::ceil<clock::duration>(patience);
+}
+
+}  // namespace penstock::inline v0::detail

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/// What is run. A CPU job is any invocable without parameters; if it accepts a std::stop_token it gets the stream's.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <stop_token>
+#include <type_traits>
+
+namespace penstock {
+inline namespace v0 {
+
+namespace detail {
+
+/// How F is called with `Args...`: whether it takes the stream's stop token behind them.
+template <class F, class... Args>
+concept takes_token = std::invocable<F, Args..., std::stop_token>;
+
+template <class F, class... Args>
+concept callable_with = takes_token<F, Args...> || std::invocable<F, Args...>;
+
+template <class F, class... Args>
+decltype(auto) call(F&& f, const std::stop_token& token, Args&&... args) {
+    if constexpr (takes_token<F, Args...>) {
+        return std::invoke(std::forward<F>(f), std::forward<Args>(args)..., token);
+    } else {
+        return std::invoke(std::forward<F>(f), std::forward<Args>(args)...);
+    }
+}
+
+template <class F, class... Args>
+using call_result_t =
+    decltype(detail::call(std::declval<F>(), std::declval<const std::stop_token&>(), std::declval<Args>()...));
+
+/// A job is called as an lvalue; one that can only be called as an rvalue gets that.
+template <class Job>
+using job_call_t = std::conditional_t<callable_with<Job&>, Job&, Job&&>;
+
+/// The same for an input: F gets an lvalue of it unless F takes only an rvalue.
+template <class F, class In>
+using input_call_t = std::conditional_t<callable_with<F&, In&>, In&, In&&>;
+
+/// T of a stream whose tasks return R, after the refusals that every kind of task shares.
+template <class R>
+struct task_result {
+    static_assert(!std::is_reference_v<R>,
+                  "penstock: a task must not return a reference, for what it refers to may be gone when the result is "
+                  "taken; return a value or a pointer");
+    using type = std::remove_cv_t<R>;
+    static_assert(std::is_void_v<type> || std::is_move_constructible_v<type>,
+                  "penstock: a task's result must be movable, for it moves into completed<T>");
+    static_assert(std::is_void_v<type> || std::is_nothrow_destructible_v<type>,
+                  "penstock: the destructor of a task's result must not throw");
+};
+
+}  // namespace detail
+
+/// An object that as_completed can run as a CPU job.
+template <class Job>
+concept cpu_job = std::is_object_v<Job> && detail::callable_with<detail::job_call_t<Job>>;
+
+/// What a CPU job gives: the T of completion_stream<T>.
+template <cpu_job Job>
+using job_result_t = typename detail::task_result<detail::call_result_t<detail::job_call_t<Job>>>::type;
+
+}  // namespace v0
+}  // namespace penstock

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/// What a call of as_completed can be told.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+
+#include <penstock/detail/export.hpp>
+
+namespace penstock {
+inline namespace v0 {
+
+inline constexpr std::size_t unlimited = SIZE_MAX;
+inline constexpr std::size_t auto_buffer = SIZE_MAX - 1;
+
+enum class order {
+    completion,  ///< as tasks finish: exactly so for the tasks of one thread, about so across threads
+    submission,  ///< in the order of the producer; a slow task holds back what follows it
+};
+
+enum class on_error {
+    yield,  ///< an error is a result like any other
+    stop,   ///< fail fast: stop pulling, drop what has not started, wait for the rest, throw the first error
+};
+
+/// A plain value, read once when the stream is made.
+struct options {
+    /// How many tasks may be in flight: admitted and not ended. Exact. Must be given; 0 is std::invalid_argument.
+    /// A huge limit costs nothing until it is used.
+    std::size_t limit = 0;
+    /// How many finished results may wait before admission pauses: pulled - taken <= limit + buffer always.
+    /// auto_buffer: `limit` in completion order, 4 * `limit` in submission order. 0: nothing is pulled ahead of the
+    /// consumer beyond the limit itself.
+    std::size_t buffer = auto_buffer;
+    penstock::order order = order::completion;
+    penstock::on_error on_error = on_error::yield;
+    /// Asks the stream to stop, as completion_stream::request_stop() does.
+    std::stop_token stop = {};
+    /// When next() stops waiting, for the whole stream. Results that are ready are delivered first. One that has passed
+    /// already is legal. No task is helped with while a deadline is set, except inside a task.
+    std::optional<std::chrono::steady_clock::time_point> deadline = {};
+    /// A consumer that waits in next() may run short tasks (and the producer) itself; then this_worker() is SIZE_MAX in
+    /// them. Inside a task a waiting consumer always helps.
+    bool help = true;
+    /// Fill completed<T>::elapsed(): two clock readings a task, some 40 ns.
+    bool measure = false;
+};
+
+/// What holds a stream back at the moment.
+enum class bound_by {
+    none,          ///< nothing: it is over, or has just begun
+    producer,      ///< a thread is inside the producer
+    workers,       ///< every worker that the stream may use is busy with it
+    limit,         ///< options::limit tasks are in flight
+    buffer,        ///< finished results wait for the consumer
+    gate,          ///< a shared gate's count
+    weight,        ///< a sum of weights
+    rate,          ///< a rate of starts
+    retry,         ///< tasks that wait to be run again
+    head_of_line,  ///< submission order: finished results wait for an earlier task
+};
+
+/// A reading of a stream's counters. Each is right at some moment between the call and the return;
+/// running + ready + taken + dropped <= pulled always.
+struct stream_stats {
+    std::size_t pulled = 0;   ///< items that the producer has given
+    std::size_t running = 0;  ///< admitted and not ended
+    std::size_t ready = 0;    ///< finished and not taken
+    std::size_t taken = 0;    ///< given to the consumer
+    std::size_t failed = 0;   ///< outcomes that are errors, but for those that are `stopped`
+    std::size_t stopped = 0;  ///< outcomes of tasks that ended because a stop was requested
+    std::size_t dropped = 0;  ///< pulled, and never to be delivered
+    std::size_t overdue = 0;  ///< delivered as timed out, and still running
+    bound_by bound = bound_by::none;
+};
+
+}  // namespace v0
+}  // namespace penstock

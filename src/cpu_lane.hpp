@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/// The lane for CPU work: tickets wait in one list, and at most `workers` threads serve them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <penstock/detail/sync.hpp>
+#include <penstock/executor.hpp>
+
+#include "parker.hpp"
+#include "ready_list.hpp"
+#include "worker_threads.hpp"
+
+namespace penstock::inline v0::detail {
+
+class stream_engine;
+
+/// Runs tickets first in, first out. A thread that serves is counted, so no more than workers() ever run, whatever the
+/// backend's threads are.
+///
+/// Threads: any. Locks: mutex() is the innermost lock of the library but for those of biased_lock; nothing is called
+/// under it that could wait or run user code.
+class cpu_lane {
+public:
+    /// Throws what making the threads or settings.on_thread_start throws.
+    explicit cpu_lane(const executor_options& settings);
+    /// Runs what is ready, joins. The streams must be gone: see streams().
+    ~cpu_lane();
+    cpu_lane(const cpu_lane&) = delete;
+    cpu_lane& operator=(const cpu_lane&) = delete;
+
+    std::size_t workers() const noexcept { return workers_; }
+
+    /// Makes a ticket ready.
+    void add(ticket& ready) noexcept;
+
+    /// A posted task is on its way, and has run. wait_for_posted() returns when as many have run as were on their way.
+    void posted() noexcept;
+    void posted_has_run() noexcept;
+    void wait_for_posted() noexcept;
+
+    /// Whether a ticket waits that no thread is on its way to. May be stale.
+    bool crowded() const noexcept { return crowded_.load(); }
+
+    /// Guards the ready list, the streams' pump places (stream_engine) and the list of live streams.
+    sync::mutex& mutex() const noexcept { return mutex_; }
+
+    /// Under mutex(): makes a ticket ready. Returns whether ring() must be called once the lock is free.
+    [[nodiscard]] bool add_locked(ticket& ready) noexcept;
+    void ring() noexcept { threads_->ring(); }
+    /// Under mutex(): takes a ready ticket back.
+    void withdraw_locked(ticket& ready) noexcept;
+    /// Under mutex().
+    const ready_list& ready_locked() const noexcept { return ready_; }
+
+    /// Sleeps on a worker's thread, until `until` at the latest; a ticket that is added, or wake_nappers(), ends it.
+    void nap(sync::time_point until) noexcept;
+    void wake_nappers() noexcept;
+
+    /// Under mutex(): the live streams.
+    void enlist_locked(stream_engine& live) noexcept;
+    void forget_locked(stream_engine& ended) noexcept;
+    stream_engine* first_live_locked() const noexcept { return streams_; }
+
+private:
+    void serve() noexcept;
+    void count_waiting_locked() noexcept { crowded_.store(ready_.size() > coming_); }
+    template <class Idle>
+    void wait_until_idle(Idle idle) noexcept;
+
+    const std::size_t workers_;
+    mutable sync::mutex mutex_;
+    ready_list ready_;
+    std::size_t serving_ = 0;  ///< threads rung for or in serve(), at most workers_
+    std::size_t coming_ = 0;   ///< of those, the ones that have not come yet
+    std::size_t posted_ = 0;   ///< posted tasks that have not run
+    bool ending_ = false;      ///< the destructor waits for idle_
+    sync::atomic<bool> crowded_{false};  ///< ready_.size() > coming_
+    sync::parker idle_;
+    sync::atomic<std::uint32_t> nap_word_{0};  ///< changes when nappers are to wake
+    sync::atomic<std::size_t> napping_{0};
+    stream_engine* streams_ = nullptr;
+    std::unique_ptr<worker_threads> threads_;
+};
+
+}  // namespace penstock::inline v0::detail

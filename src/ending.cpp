@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+/// How a stream begins and ends: stop, failure, deadline, join; and what can be seen of it meanwhile.
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include <penstock/errors.hpp>
+
+#include "barrier.hpp"
+#include "misuse.hpp"
+#include "stream_engine.hpp"
+#include "task_frame.hpp"
+
+namespace penstock::inline v0::detail {
+namespace {
+
+options checked(const options& settings) {
+    if (settings.limit == 0) {
+        throw std::invalid_argument("penstock: options::limit must be at least 1: how many tasks may be in flight");
+    }
+    return settings;
+}
+
+std::shared_ptr<lineage> make_lineage(const cpu_lane& lane, stream_engine& engine) {
+    const task_frame* frame = task_frame::innermost();
+    while (frame && (!frame->engine() || &frame->lane() != &lane)) frame = frame->outer();
+    return std::make_shared<lineage>(lineage{frame ? frame->engine()->line() : nullptr, &engine});
+}
+
+}  // namespace
+
+stream_engine::stream_engine(cpu_lane& lane, const options& settings, stream_source& source)
+    : lane_(&lane),
+      source_(source),
+      admission_(checked(settings)),
+      max_pumps_(std::min(settings.limit, lane.workers())),
+      in_order_(settings.order == order::submission),
+      fail_fast_(settings.on_error == on_error::stop),
+      help_(settings.help),
+      deadline_(settings.deadline),
+      fair_share_(std::max<std::size_t>(1, settings.limit / (2 * max_pumps_))),
+      lineage_(make_lineage(lane, *this)),
+      queue_(max_pumps_),
+      pumps_(max_pumps_ + 1),
+      order_last_(&order_stub_),
+      order_taken_(&order_stub_) {
+    idle_pumps_ = make_pump(0);
+    if (!idle_pumps_) throw std::bad_alloc();
+    {
+        const sync::lock_guard guard(lane_->mutex());
+        lane_->enlist_locked(*this);
+    }
+    if (settings.stop.stop_possible()) stop_callback_.emplace(settings.stop, stop_request{*this});
+    if (deadline_ && clock::now() >= *deadline_) expire();
+    if (open()) kick();
+}
+
+stream_engine::~stream_engine() {
+    close();
+    for (auto& slot : pumps_) delete slot.load();
+}
+
+void stream_engine::request_stop() noexcept {
+    attention_.fetch_or(stopping);
+    source_.stop.request_stop();
+    if (attention_.load() & consumer_waits) wake_consumer();
+}
+
+void stream_engine::expire() noexcept {
+    expired_.store(true);
+    attention_.fetch_or(stopping);
+    source_.stop.request_stop();
+}
+
+/// With on_error::stop, by the thread that ran the task. In submission order the lowest failing index counts, and what
+/// comes before it goes on undisturbed; in completion order the first failure counts.
+void stream_engine::fail(record& task) noexcept {
+    {
+        const sync::lock_guard guard(error_mutex_);
+        const bool counts = in_order_ ? task.index < fail_index_.load() : !first_failed_.load();
+        if (!counts) return;
+        first_error_ = source_.error_of(task);
+        first_failed_.store(&task);
+        fail_index_.store(task.index);
+    }
+    attention_.fetch_or(failing);
+    if (!in_order_) source_.stop.request_stop();
+}
+
+bool stream_engine::at_end_visible() const noexcept { return !open() && all_accounted(); }
+
+bool stream_engine::at_end() noexcept {
+    if (open()) return false;
+    if (!source_ended_.load(std::memory_order_acquire) && !std::exchange(saw_stop_, true)) {
+        // O2, with fill(): what was pulled by somebody who did not see the stop yet is counted by now.
+        sync::heavy_barrier();
+    }
+    return all_accounted();
+}
+
+record* stream_engine::next_at_deadline() {
+    expire();
+    refill(true);
+    if (record* found = take_ready(false)) return found;
+    return conclude();
+}
+
+/// Nothing more is delivered: says, once, why.
+record* stream_engine::conclude() {
+    const bool whole = source_ended_.load(std::memory_order_acquire) && all_accounted();
+    const bool cut_off = !whole || dropped_.load() > 0;
+    const std::uint32_t bits = attention_.load();
+    concluded_ = true;
+    // Otherwise a thread may still be inside the producer, or in a task beyond the deadline: the destructor waits for that.
+    if (whole) detach();
+    if (bits & failing) {
+        sync::unique_lock lock(error_mutex_);
+        const std::exception_ptr error = std::exchange(first_error_, nullptr);
+        lock.unlock();
+        std::rethrow_exception(error);
+    }
+    if (source_ended_.load(std::memory_order_acquire) && producer_error_) {
+        std::rethrow_exception(std::exchange(producer_error_, nullptr));
+    }
+    if (expired_.load() && cut_off) throw timed_out();
+    if (bits & stopping && cut_off) throw stopped();
+    return nullptr;
+}
+
+bool stream_engine::done() const noexcept {
+    if (concluded_) return true;
+    const bool whole = source_ended_.load(std::memory_order_acquire) && all_accounted();
+    return whole && !producer_threw_.load() && !(attention_.load() & failing) && dropped_.load() == 0;
+}
+
+bool stream_engine::over() const noexcept {
+    if (concluded_) return true;
+    const std::size_t ended = ended_total() + dropped_.load();
+    return source_ended_.load(std::memory_order_acquire) && pulled_.load() <= ended;
+}
+
+void stream_engine::close() noexcept {
+    if (!lane_) return;
+    for (const task_frame* frame = task_frame::innermost(); frame; frame = frame->outer()) {
+        if (frame->engine() == this) {
+            misuse("a stream was destroyed inside one of its own tasks, for which it would have to wait");
+        }
+    }
+    // First the callback: it must not find the stream half gone. It waits for one that is running.
+    stop_callback_.reset();
+    request_stop();
+    detach();
+    concluded_ = true;
+}
+
+void stream_engine::detach() noexcept {
+    if (!lane_) return;
+    join();
+    stop_callback_.reset();
+    lane_ = nullptr;
+}
+
+stream_stats stream_engine::stats() const noexcept {
+    stream_stats now;
+    now.failed = failed_.load();
+    now.stopped = cancelled_.load();
+    // In this order: taken <= ended <= pulled at every instant, so what is read first can not come out the larger.
+    now.taken = taken_.load();
+    const std::size_t late = dropped_late_.load();
+    const std::size_t unstarted = dropped_.load();
+    now.pulled = pulled_.load();
+    const std::size_t ended = std::min(ended_total() + unstarted, now.pulled);
+    now.running = now.pulled - ended;
+    const std::size_t gone = std::min(now.taken + late + unstarted, ended);
+    now.ready = ended - gone;
+    now.dropped = late + unstarted;
+    if (concluded_) now.dropped += std::exchange(now.ready, 0);
+    now.bound = bound(now);
+    return now;
+}
+
+bound_by stream_engine::bound(const stream_stats& now) const noexcept {
+    if (!open()) return bound_by::none;
+    if (admission_.window_room(now.pulled, now.taken) == 0 && now.ready > 0) {
+        const record* head = in_order_ ? awaited_.load() : nullptr;
+        return head && head->state.load() < stage::finished ? bound_by::head_of_line : bound_by::buffer;
+    }
+    if (now.running >= admission_.limit()) return bound_by::limit;
+    if (now.running >= max_pumps_) return bound_by::workers;
+    return turn_.load() ? bound_by::producer : bound_by::none;
+}
+
+}  // namespace penstock::inline v0::detail

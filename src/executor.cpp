@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include <penstock/executor.hpp>
+
+#include "cpu_lane.hpp"
+#include "misuse.hpp"
+#include "stream_engine.hpp"
+#include "task_frame.hpp"
+
+namespace penstock {
+inline namespace v0 {
+
+namespace detail {
+
+posted_task::~posted_task() = default;
+
+namespace {
+
+/// Carries a posted task through the ready list, and frees it.
+struct posted_ticket final : ticket {
+    posted_ticket(cpu_lane& served_by, std::unique_ptr<posted_task> posted)
+        : lane(served_by), task(std::move(posted)) {}
+    void serve() noexcept override {
+        const task_frame frame(lane, nullptr);
+        task->run();
+        task.reset();
+        cpu_lane& served = lane;
+        delete this;
+        served.posted_has_run();
+    }
+    cpu_lane& lane;
+    std::unique_ptr<posted_task> task;
+};
+
+/// Ends what is over, and finds out whether something is not.
+void detach_streams(cpu_lane& lane) {
+    for (;;) {
+        stream_engine* live = nullptr;
+        {
+            const sync::lock_guard guard(lane.mutex());
+            live = lane.first_live_locked();
+            if (!live) return;
+            if (!live->over()) misuse("an executor was destroyed while a stream of its was still at work");
+        }
+        live->detach();
+    }
+}
+
+}  // namespace
+}  // namespace detail
+
+executor::executor() : executor(executor_options{}) {}
+executor::executor(std::size_t workers) : executor(executor_options{.workers = workers}) {}
+executor::executor(executor_options settings) : lane_(std::make_unique<detail::cpu_lane>(settings)) {}
+
+executor::~executor() {
+    for (const detail::task_frame* frame = detail::task_frame::innermost(); frame; frame = frame->outer()) {
+        if (&frame->lane() == lane_.get()) detail::misuse("an executor was destroyed inside one of its own tasks");
+    }
+    // A posted task may be in the middle of a stream of its own: that is no stream which is left over.
+    lane_->wait_for_posted();
+    detail::detach_streams(*lane_);
+}
+
+std::size_t executor::workers() const noexcept { return lane_->workers(); }
+
+void executor::enqueue(std::unique_ptr<detail::posted_task> task) {
+    auto ready = std::make_unique<detail::posted_ticket>(*lane_, std::move(task));
+    lane_->posted();
+    lane_->add(*ready.release());
+}
+
+}  // namespace v0
+}  // namespace penstock

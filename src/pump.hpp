@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/// A place in a stream from which tasks are pulled and run, by one thread at a time.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <penstock/detail/record.hpp>
+#include <penstock/detail/sync.hpp>
+
+#include "biased_lock.hpp"
+#include "ready_list.hpp"
+
+namespace penstock::inline v0::detail {
+
+class stream_engine;
+
+/// Holds a batch: records pulled together, run one after the other by the pump's owner, and open to others all the while:
+/// idle threads take records that have not started (C8), the consumer takes finished ones that the owner, busy with the
+/// next task, has not published (C14).
+///
+///     0 .. published .. finished .. head ......... tail
+///       taken over   outbox      running  unstarted
+///
+/// I3: published <= finished <= head <= tail <= capacity, and head - finished <= 1. Positions change only inside `lock`;
+/// outside they are hints. The owner moves head and finished, thieves lower tail, owner or consumer raise published.
+struct alignas(64) pump final : ticket {
+    static constexpr std::uint32_t capacity = 64;
+
+    pump(stream_engine& stream, std::size_t position) noexcept : engine(stream), number(position) {}
+    void serve() noexcept override;
+    stream_engine* stream() noexcept override { return &engine; }
+
+    stream_engine& engine;
+    const std::size_t number;       ///< which producer of the completion queue it is
+    pump* next_idle = nullptr;      ///< guarded by the lane's mutex
+    std::uint32_t batch = 1;        ///< how many to pull next time; the owner's
+    std::chrono::steady_clock::duration attending{};  ///< spent on others in this batch; the owner's
+    std::size_t watched_ended = 0;  ///< what the consumer saw of `ended` when it last found an outbox filled
+
+    alignas(64) sync::biased_lock lock;
+    sync::atomic<std::uint32_t> published{0};
+    sync::atomic<std::uint32_t> finished{0};
+    sync::atomic<std::uint32_t> head{0};
+    sync::atomic<std::uint32_t> tail{0};
+    sync::atomic<std::size_t> ended{0};  ///< tasks that ended here; written by the owner alone
+    std::array<record*, capacity> items;
+
+    // --- owner
+    /// Ends the record that was handed out last, if any, and hands out the next; null when the batch is used up.
+    record* advance() noexcept {
+        const sync::biased_lock::owner section(lock);
+        const std::uint32_t at = hint(head);
+        set(finished, at);
+        if (at == hint(tail)) return nullptr;
+        set(head, at + 1);
+        return items[at];
+    }
+    /// Begins a new batch. The last one must be used up and published.
+    void clear() noexcept {
+        const sync::biased_lock::owner section(lock);
+        for (auto* position : {&published, &finished, &head, &tail}) set(*position, 0);
+    }
+    void append(record& pulled) noexcept {
+        const sync::biased_lock::owner section(lock);
+        const std::uint32_t at = hint(tail);
+        items[at] = &pulled;
+        set(tail, at + 1);
+    }
+    /// Claims the outbox for the owner: items [first, second).
+    std::pair<std::uint32_t, std::uint32_t> claim_outbox() noexcept {
+        const sync::biased_lock::owner section(lock);
+        const std::uint32_t from = hint(published);
+        set(published, hint(finished));
+        return {from, hint(finished)};
+    }
+
+    // --- anybody
+    /// May be stale, unless a barrier orders it.
+    std::uint32_t approx_unstarted() const noexcept { return below(hint(head), hint(tail)); }
+    std::uint32_t approx_outbox() const noexcept { return below(hint(published), hint(finished)); }
+
+    /// A thief takes the younger half of what has not started. Returns how many it stored at `into`.
+    std::uint32_t steal(record** into) noexcept {
+        const sync::biased_lock::visitor section(lock);
+        const std::uint32_t end = hint(tail);
+        const std::uint32_t from = hint(head) + (end - hint(head)) / 2;
+        for (std::uint32_t at = from; at < end; ++at) *into++ = items[at];
+        set(tail, from);
+        return end - from;
+    }
+    /// The consumer takes the outbox.
+    std::uint32_t empty_outbox(record** into) noexcept {
+        const sync::biased_lock::visitor section(lock);
+        const std::uint32_t from = hint(published);
+        const std::uint32_t end = hint(finished);
+        for (std::uint32_t at = from; at < end; ++at) *into++ = items[at];
+        set(published, end);
+        return end - from;
+    }
+
+private:
+    static std::uint32_t hint(const sync::atomic<std::uint32_t>& position) noexcept {
+        return position.load(std::memory_order_relaxed);
+    }
+    static void set(sync::atomic<std::uint32_t>& position, std::uint32_t value) noexcept {
+        position.store(value, std::memory_order_relaxed);
+    }
+    static std::uint32_t below(std::uint32_t from, std::uint32_t to) noexcept { return from < to ? to - from : 0; }
+};
+
+}  // namespace penstock::inline v0::detail

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/// What a pump does: take the producer's turn, pull a batch, run it, publish it. README.md has the protocol.
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <utility>
+
+#include "barrier.hpp"
+#include "stream_engine.hpp"
+
+namespace penstock::inline v0::detail {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A batch shares the cost of turn, queue and wake-up among its tasks. It grows while it is cheap enough for those to
+/// matter, and shrinks before it is long enough for the consumer or another stream to notice.
+constexpr auto short_batch = 4us;
+constexpr auto long_batch = 16us;
+
+/// What a consumer may run itself: tasks so short that no result has to wait for its attention.
+constexpr auto short_task = 10us;
+
+/// A thief goes without what moves on by itself within this many looks, some microseconds.
+constexpr int looks_before_stealing = 64;
+
+}  // namespace
+
+bool stream_engine::work(pump& at) noexcept {
+    const auto begin = clock::now();
+    if (!fill(at) && !steal(at)) return false;
+    const std::size_t before = at.ended.load(std::memory_order_relaxed);
+    at.attending = {};
+    run_batch(at);
+    adapt(at, clock::now() - begin - at.attending, at.ended.load(std::memory_order_relaxed) - before);
+    return true;
+}
+
+/// Takes the producer's turn if it is free, and pulls a batch. Whoever has the turn pulls; nobody waits for it.
+bool stream_engine::fill(pump& at) noexcept {
+    if (!open() || turn_.load(std::memory_order_relaxed) || turn_.exchange(true)) return false;
+    if (deadline_ && clock::now() >= *deadline_) expire();
+    std::size_t count = 0;
+    if (open()) {
+        at.clear();
+        const std::size_t most = std::min({std::size_t{at.batch}, fair_share_, room()});
+        while (count < most && pull_one(at)) {
+            ++count;
+            sync::light_barrier();  // O2, with retire() and sleep(): whoever rests sees the item, or is seen resting
+            // C12: the next pull may block. What has been pulled must not wait for it while somebody could run it.
+            const std::uint32_t bits = attention_.load(std::memory_order_relaxed);
+            if (bits & (places_idle | consumer_helps)) break;
+        }
+    }
+    turn_.store(false);
+    sync::light_barrier();  // O2, with retire(): whoever found the turn taken and rested sees it free, or is seen resting
+    if (attention_.load(std::memory_order_relaxed) & places_idle && open() && approx_room() > 0) kick();
+    return count > 0;
+}
+
+/// Holding the turn. Reserve, then pull: the caller has asked room().
+bool stream_engine::pull_one(pump& at) noexcept {
+    if (!open()) return false;
+    record* pulled = vacant_record();
+    if (!pulled) return false;
+    try {
+        if (!source_.pull(*pulled)) {
+            vacant_.push(*pulled);
+            end_source(nullptr);
+            return false;
+        }
+    } catch (...) {
+        vacant_.push(*pulled);
+        end_source(std::current_exception());
+        return false;
+    }
+    const std::size_t index = pulled_.load(std::memory_order_relaxed);
+    pulled->index = index;
+    pulled->late = false;
+    pulled->link.store(nullptr, std::memory_order_relaxed);
+    pulled->state.store(stage::admitted, std::memory_order_release);  // O1
+    if (in_order_) std::exchange(order_last_, pulled)->link.store(pulled, std::memory_order_release);  // O5
+    if (attention_.load() & (stopping | failing)) {
+        // A stop came while the producer was being asked: what it gave is pulled and dropped, in one step.
+        pulled_.store(index + 1);  // I5: before dropped_
+        drop(*pulled);
+        return false;
+    }
+    pulled_.store(index + 1);  // I5: counted before anybody can run it
+    at.append(*pulled);
+    return true;
+}
+
+/// Holding the turn. Null without memory, if the next record to come back will do instead.
+record* stream_engine::vacant_record() noexcept {
+    if (vacant_.empty()) returned_.hand_over(vacant_);
+    if (!vacant_.empty()) return vacant_.pop();
+    try {
+        return source_.make_record();
+    } catch (...) {
+        if (all_accounted()) end_source(std::current_exception());
+        return nullptr;
+    }
+}
+
+void stream_engine::end_source(std::exception_ptr error) noexcept {
+    producer_threw_.store(error != nullptr);
+    producer_error_ = std::move(error);
+    source_ended_.store(true, std::memory_order_release);  // O4
+    sync::light_barrier();                                 // O2, with sleep()
+    if (attention_.load() & consumer_waits) wake_consumer();
+}
+
+/// Holding the turn.
+std::size_t stream_engine::room() noexcept {
+    const std::size_t pulled = pulled_.load(std::memory_order_relaxed);
+    // Summing up what ended reads a line of every pump: only when what is known does not do.
+    if (admission_.limit_room(pulled, ended_seen_) < pump::capacity) ended_seen_ = ended_total();
+    return admission_.room(pulled, ended_seen_, taken_.load(std::memory_order_acquire));
+}
+
+std::size_t stream_engine::approx_room() const noexcept {
+    return admission_.room(pulled_.load(std::memory_order_relaxed), ended_total(), taken_.load());
+}
+
+std::size_t stream_engine::ended_total() const noexcept {
+    std::size_t total = 0;
+    for (const auto& slot : pumps_) {
+        if (const pump* other = slot.load(std::memory_order_acquire)) total += other->ended.load(std::memory_order_acquire);
+    }
+    return total;
+}
+
+/// Whether an idle thread would find something to do: unstarted tasks anywhere, or room and nobody at the producer.
+bool stream_engine::work_visible() const noexcept {
+    for (const auto& slot : pumps_) {
+        const pump* other = slot.load(std::memory_order_acquire);
+        if (other && other->approx_unstarted() > 0) return true;
+    }
+    return open() && !turn_.load() && approx_room() > 0;
+}
+
+/// C8: takes half of the unstarted tasks of a pump that has not moved on for a while.
+bool stream_engine::steal(pump& at) noexcept {
+    for (const auto& slot : pumps_) {
+        pump* victim = slot.load(std::memory_order_acquire);
+        if (!victim || victim == &at || victim->approx_unstarted() == 0) continue;
+        const std::size_t ended = victim->ended.load(std::memory_order_relaxed);
+        bool moved = false;
+        for (int look = 0; look < looks_before_stealing && !moved; ++look) {
+            sync::pause();
+            moved = victim->ended.load(std::memory_order_relaxed) != ended || victim->approx_unstarted() == 0;
+        }
+        if (moved) continue;
+        std::array<record*, pump::capacity> taken;
+        const std::uint32_t count = victim->steal(taken.data());
+        if (count == 0) continue;
+        at.clear();
+        for (std::uint32_t i = 0; i < count; ++i) at.append(*taken[i]);
+        return true;
+    }
+    return false;
+}
+
+void stream_engine::run_batch(pump& at) noexcept {
+    for (;;) {
+        record* next = at.advance();
+        sync::light_barrier();  // O2, with sleep() and retire(): a finished task is seen by who rests, or rest is seen here
+        const std::uint32_t bits = attention_.load(std::memory_order_relaxed);
+        if (bits != 0) [[unlikely]] attend(at, bits, next != nullptr);
+        if (!next) break;
+        start(at, *next);
+    }
+    publish(at);
+}
+
+/// Once the stream is being stopped, or a task has failed.
+bool stream_engine::may_start(const record& task) const noexcept {
+    if (attention_.load() & stopping) return false;
+    // Fail-fast in submission order equals the sequential loop: what comes before the failing task still runs.
+    return in_order_ && task.index < fail_index_.load();
+}
+
+void stream_engine::drop(record& task) noexcept {
+    source_.discard(task);
+    task.state.store(stage::dropped, std::memory_order_release);  // O1
+    dropped_.fetch_add(1);  // I5
+    sync::light_barrier();  // O2, with sleep()
+    if (attention_.load() & consumer_waits) wake_consumer();
+}
+
+void stream_engine::settle_error(record& task) noexcept {
+    if (task.outcome == outcome::cancelled) {
+        cancelled_.fetch_add(1);
+        return;
+    }
+    failed_.fetch_add(1);
+    if (fail_fast_) fail(task);
+}
+
+/// The slow part of a task's end. `more`: the pump has another task to run before it comes back to the producer.
+void stream_engine::attend(pump& at, std::uint32_t bits, bool more) noexcept {
+    if (bits & consumer_waits && !in_order_) publish(at);
+    const auto begin = clock::now();
+    if (bits & consumer_waits) {
+        const record* awaited = awaited_.load();
+        // Without one the consumer parked before its record was pulled: it must look which it is.
+        const bool found = in_order_ && (!awaited || awaited->state.load(std::memory_order_acquire) >= stage::finished);
+        if (found || bits & (stopping | failing)) wake_consumer();
+    } else if (bits & consumer_roused) {
+        // Woken is not running: both cores are busy, and the scheduler preempts nobody for it. Let it have this one.
+        std::this_thread::yield();
+    }
+    if (bits & places_idle && more && (at.approx_unstarted() > 0 || (open() && approx_room() > 0))) kick();
+    // What others had of this thread's time says nothing about its tasks.
+    at.attending += clock::now() - begin;
+}
+
+/// Hands the pump's outbox over to the completion queue.
+void stream_engine::publish(pump& at) noexcept {
+    const auto [from, to] = at.claim_outbox();
+    if (from == to || in_order_) return;
+    queue_.push(at.number, at.items.data() + from, to - from);
+    published_.fetch_add(to - from);
+    sync::light_barrier();  // O2, with sleep()
+    if (!(attention_.load(std::memory_order_relaxed) & consumer_waits)) return;
+    const auto begin = clock::now();
+    wake_consumer();
+    at.attending += clock::now() - begin;
+}
+
+void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
+    if (tasks == 0) return;
+    if (spent > short_task * tasks) {
+        short_in_a_row_.store(0, std::memory_order_relaxed);
+    } else {
+        // Two pumps may overwrite each other's sum: it is only a measure of trust.
+        const std::size_t trust = short_in_a_row_.load(std::memory_order_relaxed) + tasks;
+        short_in_a_row_.store(static_cast<std::uint32_t>(std::min<std::size_t>(trust, 1U << 20)), std::memory_order_relaxed);
+    }
+    if (spent < short_batch && tasks >= at.batch) {
+        at.batch = std::min(at.batch * 2, pump::capacity);
+    } else if (spent > long_batch) {
+        at.batch = std::max(at.batch / 2, 1U);
+    }
+}
+
+}  // namespace penstock::inline v0::detail
