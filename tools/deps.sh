@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Installs the Debian packages that are missing, and says nothing if none is.
+#   tools/deps.sh build    what the library and the program need
+#   tools/deps.sh check    those, and what the tests need (the default)
+set -eu -o pipefail
+
+packages=(g++ cmake ninja-build pkg-config libtbb-dev libconcurrentqueue-dev libcli11-dev libfmt-dev libssl-dev)
+case ${1:-check} in
+build) ;;
+check) packages+=(meson python3 libgtest-dev libbenchmark-dev clang-16 libclang-rt-16-dev doxygen strace) ;;
+*)
+    echo "usage: tools/deps.sh [build|check]" >&2
+    exit 2
+    ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "deps.sh knows Debian only; needed here under whatever name: ${packages[*]}" >&2
+    exit 0
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null) || status=absent
+    [[ $status == *"installed "* && $status != *not-installed* ]] || missing+=("$package")
+done
+((${#missing[@]})) || exit 0
+
+as_root=()
+((EUID == 0)) || as_root=(sudo)
+echo "installing ${missing[*]}" >&2
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
