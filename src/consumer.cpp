@@ -18,8 +18,6 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t trust_to_help = 32;
 /// It looks for others' results only after every few tasks of its own.
 constexpr unsigned own_tasks_in_a_row = 16;
-/// Records go back to the producer's side so many at a time.
-constexpr std::size_t enough_to_return = 16;
 /// Within which so many of them must have been run and taken to be called tiny.
 constexpr auto tiny_run = 16us;
 /// Before parking: results of short tasks come sooner than a thread falls asleep and wakes.
@@ -34,7 +32,7 @@ record* stream_engine::next(const wait_until& wait) {
         if (record* found = run_own_task(wait)) return found;
     }
     if (concluded_) return nullptr;
-    const bool nested = task_frame::innermost() != nullptr;
+    const bool nested = task_frame::innermost() || on_worker_thread();
     const bool may_help = nested ? wait.may_wait : wait.may_help && help_ && !deadline_;
     // A consumer that is awake in a stream of tiny tasks takes a core, whether it helps at the moment or only takes.
     if (may_help && !nested && short_tasks()) set_helping(true);
@@ -66,7 +64,7 @@ record* stream_engine::run_own_task(const wait_until& wait) noexcept {
     sync::light_barrier();  // O2, with retire()
     if (attention_.load(std::memory_order_relaxed) != 0) [[unlikely]] kick_if_idle();
     if (in_order_) return take_in_submission_order();
-    if (!task->late && task->state.load(std::memory_order_relaxed) == stage::finished) [[likely]] return task;
+    if (task->outcome == outcome::value && !task->late) [[likely]] return task;
     add_ready(*task);
     return nullptr;
 }
@@ -172,12 +170,11 @@ void stream_engine::vacate(record& done) noexcept {
 
 void stream_engine::give_back(record& vacant) noexcept {
     vacant.state.store(stage::vacant, std::memory_order_relaxed);
-    vacated_.push(vacant);
-    if (vacated_.size() >= enough_to_return) returned_.take_over(vacated_);
+    records_.give(vacant);
 }
 
 bool stream_engine::short_tasks() const noexcept {
-    return short_in_a_row_.load(std::memory_order_relaxed) >= trust_to_help;
+    return trust_.load(std::memory_order_relaxed) >= trust_to_help;
 }
 
 /// Runs one task of this stream, or inside a task a batch of a stream that its tasks started. Returns whether it did.

@@ -102,6 +102,8 @@ bool stream_engine::at_end() noexcept {
 
 record* stream_engine::next_at_deadline() {
     expire();
+    // What a waiting task pulled for itself and did not start: drops it.
+    for (record* left = nullptr; own_ && (left = own_->advance());) start(*own_, *left);
     refill(true);
     if (record* found = take_ready(false)) return found;
     return conclude();
@@ -115,6 +117,7 @@ record* stream_engine::conclude() {
     concluded_ = true;
     // Otherwise a thread may still be inside the producer, or in a task beyond the deadline: the destructor waits for that.
     if (whole) detach();
+    if (expired_.load() && !all_accounted()) throw timed_out();
     if (bits & failing) {
         sync::unique_lock lock(error_mutex_);
         const std::exception_ptr error = std::exchange(first_error_, nullptr);

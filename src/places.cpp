@@ -80,14 +80,17 @@ bool stream_engine::rest(resting& state) noexcept {
     const auto progress = [this] { return pulled_.load(std::memory_order_relaxed) + taken_.load(std::memory_order_relaxed); };
     const std::size_t before = progress();
     const auto until = clock::now() + spin_time;
+    bool last_look = false;
     do {
+        // Others may have had this core for longer than the pump wanted to spin: it looks once more in any case.
+        last_look = clock::now() >= until;
         for (int look = 0; look < 16; ++look) {
             if (attention_.load() & leaving) return false;
             if (open() && !turn_.load(std::memory_order_relaxed) && approx_room() > 0) return true;
             sync::pause();
         }
         std::this_thread::yield();
-    } while (clock::now() < until);
+    } while (!last_look);
     if (lane_->crowded()) return false;
     if (progress() - before >= fast_progress) {
         // The stream is fast without this pump, and would only wake it for nothing again and again. But somebody must be

@@ -5,6 +5,8 @@
 #include <thread>
 #include <utility>
 
+#include <sys/resource.h>
+
 #include "barrier.hpp"
 #include "stream_engine.hpp"
 
@@ -21,8 +23,17 @@ constexpr auto long_batch = 16us;
 /// What a consumer may run itself: tasks so short that no result has to wait for its attention.
 constexpr auto short_task = 10us;
 
+constexpr std::uint32_t most_trust = 256;
+
 /// A thief goes without what moves on by itself within this many looks, some microseconds.
 constexpr int looks_before_stealing = 64;
+
+bool preempted_since_last_asked() noexcept {
+    static thread_local long seen = 0;
+    rusage usage{};
+    getrusage(RUSAGE_THREAD, &usage);
+    return std::exchange(seen, usage.ru_nivcsw) != usage.ru_nivcsw;
+}
 
 }  // namespace
 
@@ -65,12 +76,12 @@ bool stream_engine::pull_one(pump& at) noexcept {
     if (!pulled) return false;
     try {
         if (!source_.pull(*pulled)) {
-            vacant_.push(*pulled);
+            records_.put_back(*pulled);
             end_source(nullptr);
             return false;
         }
     } catch (...) {
-        vacant_.push(*pulled);
+        records_.put_back(*pulled);
         end_source(std::current_exception());
         return false;
     }
@@ -93,8 +104,7 @@ bool stream_engine::pull_one(pump& at) noexcept {
 
 /// Holding the turn. Null without memory, if the next record to come back will do instead.
 record* stream_engine::vacant_record() noexcept {
-    if (vacant_.empty()) returned_.hand_over(vacant_);
-    if (!vacant_.empty()) return vacant_.pop();
+    if (record* used_before = records_.take()) return used_before;
     try {
         return source_.make_record();
     } catch (...) {
@@ -231,17 +241,25 @@ void stream_engine::publish(pump& at) noexcept {
 
 void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
     if (tasks == 0) return;
-    if (spent > short_task * tasks) {
-        short_in_a_row_.store(0, std::memory_order_relaxed);
-    } else {
-        // Two pumps may overwrite each other's sum: it is only a measure of trust.
-        const std::size_t trust = short_in_a_row_.load(std::memory_order_relaxed) + tasks;
-        short_in_a_row_.store(static_cast<std::uint32_t>(std::min<std::size_t>(trust, 1U << 20)), std::memory_order_relaxed);
-    }
+    judge(spent, tasks);
     if (spent < short_batch && tasks >= at.batch) {
         at.batch = std::min(at.batch * 2, pump::capacity);
     } else if (spent > long_batch) {
         at.batch = std::max(at.batch / 2, 1U);
+    }
+}
+
+/// Whether tasks can be called short is a matter of trust: short ones earn it, a long one loses it all; but not if this
+/// thread was preempted meanwhile, for then the time may have been somebody else's. (Two pumps may overwrite each other's
+/// sum, which does no harm.)
+void stream_engine::judge(clock::duration spent, std::size_t tasks) noexcept {
+    const std::uint32_t trust = trust_.load(std::memory_order_relaxed);
+    if (spent <= short_task * tasks) {
+        if (trust < most_trust) {
+            trust_.store(static_cast<std::uint32_t>(std::min<std::size_t>(trust + tasks, most_trust)), std::memory_order_relaxed);
+        }
+    } else if (trust > 0) {
+        trust_.store(preempted_since_last_asked() ? trust / 2 : 0, std::memory_order_relaxed);
     }
 }
 

@@ -22,7 +22,7 @@
 #include "cpu_lane.hpp"
 #include "parker.hpp"
 #include "pump.hpp"
-#include "vacant_list.hpp"
+#include "record_pool.hpp"
 
 namespace penstock::inline v0::detail {
 
@@ -88,6 +88,7 @@ private:
     void attend(pump& at, std::uint32_t bits, bool more) noexcept;
     void publish(pump& at) noexcept;
     void adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept;
+    void judge(clock::duration spent, std::size_t tasks) noexcept;
     record* vacant_record() noexcept;
     void end_source(std::exception_ptr error) noexcept;
     std::size_t room() noexcept;
@@ -165,7 +166,7 @@ private:
     // --- read at every task's end, written seldom
     alignas(64) sync::atomic<std::uint32_t> attention_{places_idle};
     sync::atomic<bool> source_ended_{false};  ///< O4: released after the last write of pulled_ and of producer_error_
-    sync::atomic<std::uint32_t> short_in_a_row_{0};  ///< tasks found short since one was not, at most 2^20
+    sync::atomic<std::uint32_t> trust_{0};  ///< that the next task will be short, see judge()
     sync::atomic<bool> consumer_helping_{false};
     sync::atomic<std::size_t> fail_index_{SIZE_MAX};
     sync::atomic<record*> first_failed_{nullptr};
@@ -175,18 +176,18 @@ private:
     alignas(64) sync::atomic<bool> turn_{false};
     sync::atomic<std::size_t> pulled_{0};
     std::size_t ended_seen_ = 0;
-    vacant_list vacant_;
     record* order_last_;  ///< the record pulled last
     std::exception_ptr producer_error_;           ///< O4; the consumer's once the source has ended
     sync::atomic<bool> producer_threw_{false};
+
+    // --- from the consumer back to the turn's holder
+    record_pool records_;
 
     // --- from the pumps to the consumer
     alignas(64) sync::atomic<std::size_t> published_{0};  ///< records pushed into queue_
 
     // --- the consumer's
     alignas(64) sync::atomic<std::size_t> taken_{0};
-    vacant_list vacated_;       ///< taken, not yet returned
-    vacant_exchange returned_;  ///< from the consumer to the turn's holder
     record* ready_first_ = nullptr;
     record* ready_last_ = nullptr;
     record* order_taken_;  ///< the record taken last: its link leads to the next

@@ -11,6 +11,8 @@ thread_local std::size_t worker_index = SIZE_MAX;
 
 }  // namespace
 
+bool on_worker_thread() noexcept { return worker_lane != nullptr; }
+
 void name_this_worker(const cpu_lane& lane, std::size_t index) noexcept {
     worker_lane = &lane;
     worker_index = index;

@@ -37,6 +37,10 @@ private:
     static inline constinit thread_local const task_frame* innermost_ = nullptr;
 };
 
+/// Whether the calling thread is a worker of any lane. It may run user code without a frame: a share of a parallel algorithm
+/// that it took over from a task.
+bool on_worker_thread() noexcept;
+
 /// Tells this_worker() which worker of which lane the calling thread is. Called once by each worker thread.
 void name_this_worker(const cpu_lane& lane, std::size_t index) noexcept;
 

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include <penstock/penstock.hpp>
+
+#include <ranges>
+
+#include "contenders.hpp"
+
+namespace benchmarks {
+namespace {
+
+struct done {
+    std::uint64_t value;
+    std::uint32_t worker;
+};
+
+outcome run(penstock::executor& ex, const workload& load, bool help) {
+    const std::size_t turns = load.turns;
+    auto jobs = std::views::iota(std::uint64_t{0}, std::uint64_t{load.tasks}) |
+                std::views::transform([turns](std::uint64_t value) {
+                    return [value, turns] {
+                        return done{work(value, turns), static_cast<std::uint32_t>(penstock::this_worker() + 1)};
+                    };
+                });
+    std::vector<std::size_t> tasks_by(ex.workers() + 1);
+    outcome result;
+    const auto begin = clock::now();
+    for (auto& finished : penstock::as_completed(ex, jobs, {.limit = load.in_flight, .help = help})) {
+        const done got = finished.get();
+        result.sum += got.value;
+        ++tasks_by[got.worker];
+    }
+    result.wall = clock::now() - begin;
+    for (const std::size_t tasks : tasks_by) {
+        result.shares.push_back(static_cast<double>(tasks) / static_cast<double>(load.tasks));
+    }
+    return result;
+}
+
+}  // namespace
+
+outcome run_penstock_helping(penstock::executor& ex, const workload& load) { return run(ex, load, true); }
+outcome run_penstock_waiting(penstock::executor& ex, const workload& load) { return run(ex, load, false); }
+
+}  // namespace benchmarks

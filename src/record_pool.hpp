@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/// Records without a task, on their way from the consumer back to the producer's side.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include <penstock/detail/record.hpp>
+#include <penstock/detail/sync.hpp>
+
+namespace penstock::inline v0::detail {
+
+/// The consumer gives, the holder of the producer's turn takes. All but a few of what was given can be taken at once, so no
+/// more records are ever made than are in use, and those few.
+///
+/// They travel in small arrays of pointers: whoever takes one can have all its cache lines fetched together, where a linked
+/// list would wait for each line to learn of the next. Only what finds the array still full is linked.
+class record_pool {
+public:
+    static constexpr std::size_t bundle = 16;
+
+    /// The consumer.
+    void give(record& vacant) noexcept {
+        given_[given_count_++] = &vacant;
+        if (given_count_ < bundle) return;
+        given_count_ = 0;
+        if (waiting_count_.load(std::memory_order_acquire) == 0) {  // O6
+            waiting_ = given_;
+            waiting_count_.store(bundle, std::memory_order_release);  // O6
+        } else {
+            link_given();
+        }
+    }
+
+    /// The holder of the turn. Null if there is none.
+    record* take() noexcept {
+        if (taken_count_ == 0 && !chain_) refill();
+        if (taken_count_ > 0) return taken_[--taken_count_];
+        record* first = chain_;
+        if (first) chain_ = first->link.load(std::memory_order_relaxed);
+        return first;
+    }
+    /// What take() gave, and was not used.
+    void put_back(record& unused) noexcept {
+        unused.link.store(chain_, std::memory_order_relaxed);
+        chain_ = &unused;
+    }
+
+private:
+    using array = std::array<record*, bundle>;
+
+    /// One thread pushes and the other takes all: there is no ABA.
+    void link_given() noexcept {
+        for (std::size_t i = 0; i + 1 < bundle; ++i) given_[i]->link.store(given_[i + 1], std::memory_order_relaxed);
+        record* newest = linked_.load(std::memory_order_relaxed);
+        do {
+            given_[bundle - 1]->link.store(newest, std::memory_order_relaxed);
+        } while (!linked_.compare_exchange_weak(newest, given_[0], std::memory_order_release));  // O6
+    }
+
+    void refill() noexcept {
+        if (waiting_count_.load(std::memory_order_acquire) != 0) {  // O6
+            taken_ = waiting_;
+            taken_count_ = bundle;
+            waiting_count_.store(0, std::memory_order_release);  // O6
+            for (record* vacant : taken_) __builtin_prefetch(vacant, 1);
+        } else if (linked_.load(std::memory_order_relaxed)) {
+            chain_ = linked_.exchange(nullptr, std::memory_order_acquire);  // O6
+        }
+    }
+
+    // The consumer's.
+    array given_;
+    std::size_t given_count_ = 0;
+    // Between the two.
+    alignas(64) sync::atomic<std::size_t> waiting_count_{0};
+    array waiting_;
+    sync::atomic<record*> linked_{nullptr};
+    // The turn's.
+    alignas(64) array taken_;
+    std::size_t taken_count_ = 0;
+    record* chain_ = nullptr;
+};
+
+}  // namespace penstock::inline v0::detail
