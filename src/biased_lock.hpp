@@ -2,6 +2,7 @@
 /// A lock that costs its owner next to nothing.
 #pragma once
 
+#include <chrono>
 #include <thread>
 
 #include <penstock/detail/sync.hpp>
@@ -56,8 +57,9 @@ public:
             lock_.revoked_.store(true, std::memory_order_relaxed);
             heavy_barrier();  // O2, with owner()
             for (unsigned spins = 0; lock_.inside_.load(std::memory_order_acquire); ++spins) {  // O3
-                // The owner may have been preempted inside: let it run.
+                // The owner may have been preempted inside: let it run; by sleeping if this thread has the higher priority.
                 if (spins % 64 == 63) std::this_thread::yield();
+                if (spins > 4096) std::this_thread::sleep_for(std::chrono::microseconds(50));
                 pause();
             }
         }

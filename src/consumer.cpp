@@ -22,6 +22,8 @@ constexpr unsigned own_tasks_in_a_row = 16;
 constexpr auto tiny_run = 16us;
 /// Before parking: results of short tasks come sooner than a thread falls asleep and wakes.
 constexpr auto spin_time = 10us;
+constexpr auto longest_doze = 100us;
+constexpr std::size_t most_to_doze_for = 32;
 
 bool passed(const std::optional<sync::time_point>& time) { return time && sync::time_point::clock::now() >= *time; }
 
@@ -35,12 +37,17 @@ record* stream_engine::next(const wait_until& wait) {
     const bool nested = task_frame::innermost() || on_worker_thread();
     const bool may_help = nested ? wait.may_wait : wait.may_help && help_ && !deadline_;
     // A consumer that is awake in a stream of tiny tasks takes a core, whether it helps at the moment or only takes.
-    if (may_help && !nested && short_tasks()) set_helping(true);
+    const bool busy = may_help || (wait.may_wait && tiny_tasks_.load(std::memory_order_relaxed));
+    set_helping(!nested && busy && short_tasks());
+    bool helped = false;
     for (;;) {
         if (record* found = take_ready(true)) return found;
         if (at_end()) return conclude();
         if (passed(deadline_)) return next_at_deadline();
-        if (may_help && help(nested)) continue;
+        if (may_help && !(helped && passed(wait.time)) && help(nested)) {
+            helped = true;
+            continue;
+        }
         if (!wait.may_wait || passed(wait.time)) {
             refill(true);
             if (record* found = take_ready(false)) return found;
@@ -54,8 +61,11 @@ record* stream_engine::next(const wait_until& wait) {
 /// be done. A look around only after every few of them.
 record* stream_engine::run_own_task(const wait_until& wait) noexcept {
     const bool calm = !(attention_.load() & (stopping | failing | places_idle)) && !ready_first_ && !deadline_ &&
-                      published_.load(std::memory_order_relaxed) == dequeued_;
+                      (in_order_ || !published_more());
     if (!calm || !wait.may_help || !short_tasks() || own_->approx_unstarted() == 0) return nullptr;
+    if (in_order_) {
+        if (record* found = take_in_submission_order()) return found;
+    }
     const task_frame frame(*lane_, this);
     record* task = own_->advance();
     if (!task) return nullptr;
@@ -107,6 +117,7 @@ record* stream_engine::take_in_completion_order(bool look) noexcept {
             vacate(*found);
         } else if (found == first_failed_.load()) {
             // It is thrown when the stream ends, and counts as taken.
+            source_.discard(*found);
             vacate(*found);
             taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
         } else if (found->late) {
@@ -133,6 +144,8 @@ record* stream_engine::take_in_submission_order() noexcept {
         if (at == stage::dropped) continue;
         if (!beyond_failure) return found;
         if (found == first_failed_.load()) {
+            // All that comes before has ended: now the rest may be asked to be quick.
+            source_.stop.request_stop();
             taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
         } else {
             dropped_late_.fetch_add(1);
@@ -149,7 +162,7 @@ void stream_engine::refill(bool all) noexcept {
     const auto link = [&](std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) add_ready(*found[i]);
     };
-    while (dequeued_ != published_.load(std::memory_order_acquire)) {
+    while (published_more()) {
         const std::size_t count = queue_.pop(found.data(), found.size());
         dequeued_ += count;
         for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(found[i], 1);  // all at once, not one by one
@@ -160,8 +173,13 @@ void stream_engine::refill(bool all) noexcept {
         pump* from = pumps_[number].load(std::memory_order_acquire);
         if (!from || from->approx_outbox() == 0) continue;
         const std::size_t ended = from->ended.load(std::memory_order_relaxed);
-        if (all || std::exchange(from->watched_ended, ended) == ended) link(from->empty_outbox(found.data()));
+        if (all || std::exchange(from->outbox_seen_at, ended) == ended) link(from->empty_outbox(found.data()));
     }
+}
+
+/// Records are pushed first and counted then, so the consumer may have popped more than are counted.
+bool stream_engine::published_more() const noexcept {
+    return static_cast<std::ptrdiff_t>(published_.load(std::memory_order_acquire) - dequeued_) > 0;
 }
 
 void stream_engine::vacate(record& done) noexcept {
@@ -181,16 +199,17 @@ bool stream_engine::short_tasks() const noexcept {
 /// One, because the consumer starts no task while it holds a result (C14).
 bool stream_engine::help(bool nested) noexcept {
     const bool left_over = own_ && own_->approx_unstarted() > 0;
-    const bool ending = attention_.load() & (stopping | failing);
-    if (!nested && !short_tasks() && !(left_over && ending)) {
+    // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody else to.
+    const bool trusted = nested || left_over || short_tasks();
+    if (!trusted && !(turn_.load() && unstarted_anywhere())) {
         set_helping(false);
-        kick_if_idle();
         return false;
     }
     if (!own_ && !(own_ = make_pump(max_pumps_))) return false;
     const task_frame frame(*lane_, this);
     const auto begin = clock::now();
-    if (!left_over && !fill(*own_) && !steal(*own_)) return nested && help_descendant();
+    const bool found = left_over || (trusted ? find_work(*own_, begin) : steal(*own_));
+    if (!found) return nested && help_descendant();
     const std::uint32_t count = std::max(own_->approx_unstarted(), 1U);
     record* task = own_->advance();
     if (!task) return false;
@@ -243,7 +262,7 @@ bool stream_engine::help_descendant() noexcept {
 /// Parks until there may be something to do, `until` at the latest.
 void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, bool may_help) noexcept {
     if (deadline_ && (!until || *deadline_ < *until)) until = deadline_;
-    if (short_tasks() && spin_for_result()) return;
+    if (short_tasks() && (spin_for_result() || (!may_help && doze(until)))) return;
     if (!nested) set_helping(false);
     const std::uint32_t bits =
         consumer_waits | (may_help ? consumer_helps : 0U) | (nested ? consumer_nested : 0U);
@@ -252,6 +271,21 @@ void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, b
     sync::heavy_barrier();  // O2, with run_batch(), publish(), fill() and end_source(): what they did is seen, or we are
     if (!anything_to_do(nested, may_help)) consumer_.park(until);
     attention_.fetch_and(~(bits | consumer_roused));
+}
+
+/// Where short tasks end all the time, to be woken for each would cost more than the tasks. Sleeps until a good number of
+/// results are published, but no longer than a nap; pumps look at it after a batch, not after a task. Returns whether
+/// anything came.
+bool stream_engine::doze(std::optional<clock::time_point> until) noexcept {
+    const std::size_t published = published_.load();
+    doze_target_.store(published + std::clamp<std::size_t>(fair_share_, 1, most_to_doze_for));
+    attention_.fetch_or(consumer_dozes);
+    sync::heavy_barrier();  // O2, with publish() and end_source()
+    const auto nap = clock::now() + longest_doze;
+    if (published_.load() == published && !at_end_visible()) consumer_.park(until ? std::min(*until, nap) : nap);
+    attention_.fetch_and(~(std::uint32_t{consumer_dozes} | consumer_roused));
+    refill(true);
+    return result_visible();
 }
 
 bool stream_engine::spin_for_result() noexcept {
@@ -268,7 +302,7 @@ bool stream_engine::spin_for_result() noexcept {
 
 bool stream_engine::result_visible() const noexcept {
     if (ready_first_ || at_end_visible()) return true;
-    if (!in_order_) return published_.load(std::memory_order_acquire) != dequeued_;
+    if (!in_order_) return published_more();
     const record* awaited = order_taken_->link.load(std::memory_order_acquire);
     return awaited && awaited->state.load(std::memory_order_acquire) >= stage::finished;
 }
@@ -278,22 +312,29 @@ bool stream_engine::anything_to_do(bool nested, bool may_help) noexcept {
     if (result_visible()) return true;
     refill(true);
     if (ready_first_) return true;
+    if (may_help && turn_.load() && unstarted_anywhere()) return true;
     if (may_help && (nested || short_tasks()) && work_visible()) return true;
     if (!nested) return false;
     const sync::lock_guard guard(lane_->mutex());
     return descendants_pump_locked() != nullptr;
 }
 
-/// Whoever has given the consumer something to do and sees that it waits. One of several wakes it.
-void stream_engine::wake_consumer() noexcept {
-    constexpr std::uint32_t waiting = consumer_waits | consumer_helps | consumer_nested;
+/// Whoever has given the consumer something to do and sees that it waits. One of several wakes it; returns whether it was
+/// this one.
+bool stream_engine::rouse_consumer() noexcept {
+    constexpr std::uint32_t waiting = consumer_waits | consumer_dozes | consumer_helps | consumer_nested;
     std::uint32_t bits = attention_.load();
     do {
-        if (!(bits & consumer_waits)) return;
+        if (!(bits & (consumer_waits | consumer_dozes))) return false;
     } while (!attention_.compare_exchange_weak(bits, (bits & ~waiting) | consumer_roused));
     consumer_.unpark();
+    return true;
+}
+
+/// Not under a lock.
+void stream_engine::wake_consumer() noexcept {
     // Waking a thread is not running it: make room for it on this core.
-    std::this_thread::yield();
+    if (rouse_consumer()) std::this_thread::yield();
 }
 
 }  // namespace penstock::inline v0::detail

@@ -93,8 +93,7 @@ void cpu_lane::withdraw_locked(ticket& ready) noexcept {
 
 /// napping_ is raised before crowded() is asked, and asked after a ticket was counted as waiting: a ticket that is added
 /// finds a napper, or is found by him.
-void cpu_lane::nap(sync::time_point until) noexcept {
-    const std::uint32_t word = nap_word_.load();
+void cpu_lane::nap(std::uint32_t word, sync::time_point until) noexcept {
     napping_.fetch_add(1);
     if (!crowded()) sync::futex_wait(nap_word_, word, until);
     napping_.fetch_sub(1);

@@ -55,8 +55,10 @@ public:
     /// Under mutex().
     const ready_list& ready_locked() const noexcept { return ready_; }
 
-    /// Sleeps on a worker's thread, until `until` at the latest; a ticket that is added, or wake_nappers(), ends it.
-    void nap(sync::time_point until) noexcept;
+    /// Sleeps on a worker's thread, until `until` at the latest; a ticket that finds no thread, or wake_nappers(), ends it.
+    /// `word` is what nap_word() said before the caller looked at its reasons: what changed them meanwhile is not missed.
+    void nap(std::uint32_t word, sync::time_point until) noexcept;
+    std::uint32_t nap_word() const noexcept { return nap_word_.load(); }
     void wake_nappers() noexcept;
 
     /// Under mutex(): the live streams.

@@ -65,7 +65,7 @@ stream_engine::~stream_engine() {
 void stream_engine::request_stop() noexcept {
     attention_.fetch_or(stopping);
     source_.stop.request_stop();
-    if (attention_.load() & consumer_waits) wake_consumer();
+    if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
 }
 
 void stream_engine::expire() noexcept {
@@ -74,18 +74,31 @@ void stream_engine::expire() noexcept {
     source_.stop.request_stop();
 }
 
+bool stream_engine::fail_in_transit(const record& done, std::exception_ptr error) noexcept {
+    failed_.fetch_add(1);
+    if (!fail_fast_) return false;
+    {
+        const sync::lock_guard guard(error_mutex_);
+        if (!first_error_ || in_order_) first_error_ = std::move(error);
+        fail_index_.store(std::min(fail_index_.load(), done.index));
+        attention_.fetch_or(failing);
+    }
+    source_.stop.request_stop();
+    return true;
+}
+
 /// With on_error::stop, by the thread that ran the task. In submission order the lowest failing index counts, and what
 /// comes before it goes on undisturbed; in completion order the first failure counts.
 void stream_engine::fail(record& task) noexcept {
     {
         const sync::lock_guard guard(error_mutex_);
-        const bool counts = in_order_ ? task.index < fail_index_.load() : !first_failed_.load();
+        const bool counts = in_order_ ? task.index < fail_index_.load() : !first_error_;
         if (!counts) return;
         first_error_ = source_.error_of(task);
         first_failed_.store(&task);
         fail_index_.store(task.index);
+        attention_.fetch_or(failing);  // under the lock: whoever fails next finds that it is late
     }
-    attention_.fetch_or(failing);
     if (!in_order_) source_.stop.request_stop();
 }
 
@@ -142,6 +155,12 @@ bool stream_engine::over() const noexcept {
     if (concluded_) return true;
     const std::size_t ended = ended_total() + dropped_.load();
     return source_ended_.load(std::memory_order_acquire) && pulled_.load() <= ended;
+}
+
+bool stream_engine::has_live_parent_locked() const noexcept {
+    const lineage* above = lineage_->parent.get();
+    while (above && !above->engine) above = above->parent.get();
+    return above != nullptr;
 }
 
 void stream_engine::close() noexcept {

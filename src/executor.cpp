@@ -31,17 +31,19 @@ struct posted_ticket final : ticket {
     std::unique_ptr<posted_task> task;
 };
 
-/// Ends what is over, and finds out whether something is not.
+/// Ends what is over, and finds out whether something is not. Streams inside tasks end with the tasks: only those that no
+/// live stream's task started are asked, and joined.
 void detach_streams(cpu_lane& lane) {
     for (;;) {
-        stream_engine* live = nullptr;
+        stream_engine* root = nullptr;
         {
             const sync::lock_guard guard(lane.mutex());
-            live = lane.first_live_locked();
-            if (!live) return;
-            if (!live->over()) misuse("an executor was destroyed while a stream of its was still at work");
+            root = lane.first_live_locked();
+            while (root && root->has_live_parent_locked()) root = root->next_live;
+            if (!root) return;
+            if (!root->over()) misuse("an executor was destroyed while a stream of its was still at work");
         }
-        live->detach();
+        root->detach();
     }
 }
 

@@ -18,14 +18,16 @@ using namespace std::chrono_literals;
 constexpr auto spin_time = 8us;   ///< before a pump without work gives up its place
 constexpr auto shortest_nap = 200us;
 constexpr unsigned longest_nap_doublings = 2;
+constexpr auto slowest_loop = 4us;  ///< a consumer that takes a result less often does not count as a worker
+constexpr unsigned batches_until_asked_again = 256;
 constexpr std::size_t fast_progress = 16;  ///< pulls and takes within spin_time that make a stream fast
 
 }  // namespace
 
 /// What a pump that serves remembers from one look around to the next.
 struct resting {
-    std::size_t away_since = SIZE_MAX;  ///< taken_ when the helping consumer was last found gone
-    unsigned naps = 0;                  ///< in a row
+    unsigned not_displaced = 0;  ///< for so many batches more: the consumer was found gone, or slow
+    unsigned naps = 0;           ///< in a row
 };
 
 void pump::serve() noexcept { engine.serve(*this); }
@@ -35,7 +37,13 @@ void stream_engine::serve(pump& at) noexcept {
     const task_frame frame(*lane_, this);
     resting state;
     for (;;) {
-        if (displaced(state.away_since) && nap(state)) continue;
+        const std::uint32_t word = lane_->nap_word();  // before the reasons to nap are looked at, see cpu_lane::nap()
+        if (state.not_displaced > 0) {
+            --state.not_displaced;
+        } else if (displaced()) {
+            if (lane_->crowded()) return requeue(at);
+            if (nap(state, word)) continue;
+        }
         if (work(at)) {
             state.naps = 0;
             // Now the other streams' turn; this pump queues behind them.
@@ -56,21 +64,21 @@ void stream_engine::serve_once(pump& at) noexcept {
 }
 
 /// Whether the consumer runs tasks in this pump's stead: then there are as many awake as there are to be.
-bool stream_engine::displaced(std::size_t away_since) const noexcept {
-    return consumer_helping_.load(std::memory_order_relaxed) &&
-           taken_.load(std::memory_order_relaxed) != away_since && !(attention_.load() & leaving) &&
+bool stream_engine::displaced() const noexcept {
+    return consumer_helping_.load(std::memory_order_relaxed) && !(attention_.load() & leaving) &&
            places_.load() - napping_.load() >= max_pumps_;
 }
 
 /// Keeps the place, for the moment the helping consumer is found gone. Returns whether it was still there.
-bool stream_engine::nap(resting& state) noexcept {
+bool stream_engine::nap(resting& state, std::uint32_t word) noexcept {
     const bool needless = places_.load() - napping_.fetch_add(1) >= max_pumps_;
     const std::size_t before = taken_.load();
-    if (needless) lane_->nap(clock::now() + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
+    if (needless) lane_->nap(word, clock::now() + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
     napping_.fetch_sub(1);
     if (!needless) return false;
-    if (taken_.load() != before) return true;
-    state.away_since = before;
+    // Whoever takes fewer than this is busy with what it took: then this pump had better work itself, for a good while.
+    if (taken_.load() - before >= static_cast<std::size_t>(shortest_nap / slowest_loop)) return true;
+    state.not_displaced = batches_until_asked_again;
     state.naps = 0;
     return false;
 }
@@ -79,6 +87,7 @@ bool stream_engine::nap(resting& state) noexcept {
 bool stream_engine::rest(resting& state) noexcept {
     const auto progress = [this] { return pulled_.load(std::memory_order_relaxed) + taken_.load(std::memory_order_relaxed); };
     const std::size_t before = progress();
+    const std::uint32_t word = lane_->nap_word();
     const auto until = clock::now() + spin_time;
     bool last_look = false;
     do {
@@ -96,14 +105,11 @@ bool stream_engine::rest(resting& state) noexcept {
         // The stream is fast without this pump, and would only wake it for nothing again and again. But somebody must be
         // at hand if a task turns out long.
         napping_.fetch_add(1);
-        lane_->nap(clock::now() + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
+        lane_->nap(word, clock::now() + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
         napping_.fetch_sub(1);
         return true;
     }
-    return std::any_of(pumps_.begin(), pumps_.end(), [](const auto& slot) {
-        const pump* other = slot.load(std::memory_order_acquire);
-        return other && other->approx_unstarted() > 0;
-    });
+    return unstarted_anywhere();
 }
 
 /// There is work, and a place is free: one more pump. Cost: the lane's mutex, and a wake-up if a worker sleeps.
@@ -143,11 +149,12 @@ pump* stream_engine::make_pump(std::size_t number) noexcept {
     return made;
 }
 
-/// Under the lane's mutex: makes the pump ready, and wakes ancestors' consumers who could run it where they wait.
+/// Under the lane's mutex: makes the pump ready, and wakes consumers who could do its work where they wait: this stream's
+/// and its ancestors'.
 bool stream_engine::schedule_locked(pump& ready) noexcept {
-    for (const lineage* above = lineage_->parent.get(); above; above = above->parent.get()) {
-        stream_engine* ancestor = above->engine;
-        if (ancestor && ancestor->attention_.load() & consumer_nested) ancestor->wake_consumer();
+    for (const lineage* above = lineage_.get(); above; above = above->parent.get()) {
+        stream_engine* waiting = above->engine;
+        if (waiting && waiting->attention_.load() & consumer_nested) waiting->rouse_consumer();
     }
     return lane_->add_locked(ready);
 }

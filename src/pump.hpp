@@ -39,7 +39,13 @@ struct alignas(64) pump final : ticket {
     pump* next_idle = nullptr;      ///< guarded by the lane's mutex
     std::uint32_t batch = 1;        ///< how many to pull next time; the owner's
     std::chrono::steady_clock::duration attending{};  ///< spent on others in this batch; the owner's
-    std::size_t watched_ended = 0;  ///< what the consumer saw of `ended` when it last found an outbox filled
+    std::size_t outbox_seen_at = 0;  ///< what the consumer saw of `ended` when it last found an outbox filled
+
+    // The owner's watch over another pump's unstarted tasks, see steal_stuck().
+    std::size_t watched = 0;  ///< its number
+    std::size_t watched_ended = 0;
+    bool watching = false;
+    std::chrono::steady_clock::time_point next_watch{};
 
     alignas(64) sync::biased_lock lock;
     sync::atomic<std::uint32_t> published{0};

@@ -22,11 +22,15 @@ constexpr auto long_batch = 16us;
 
 /// What a consumer may run itself: tasks so short that no result has to wait for its attention.
 constexpr auto short_task = 10us;
+/// No more work than taking a result is: then a consumer that only takes keeps a core busy, too.
+constexpr auto tiny_task = 250ns;
 
 constexpr std::uint32_t most_trust = 256;
 
 /// A thief goes without what moves on by itself within this many looks, some microseconds.
 constexpr int looks_before_stealing = 64;
+/// While it has enough to do, it lets a pump stand still for so long.
+constexpr auto watch_interval = 50us;
 
 bool preempted_since_last_asked() noexcept {
     static thread_local long seen = 0;
@@ -39,12 +43,16 @@ bool preempted_since_last_asked() noexcept {
 
 bool stream_engine::work(pump& at) noexcept {
     const auto begin = clock::now();
-    if (!fill(at) && !steal(at)) return false;
+    if (!find_work(at, begin)) return false;
     const std::size_t before = at.ended.load(std::memory_order_relaxed);
     at.attending = {};
     run_batch(at);
     adapt(at, clock::now() - begin - at.attending, at.ended.load(std::memory_order_relaxed) - before);
     return true;
+}
+
+bool stream_engine::find_work(pump& at, clock::time_point now) noexcept {
+    return steal_stuck(at, now) || fill(at) || steal(at);
 }
 
 /// Takes the producer's turn if it is free, and pulls a batch. Whoever has the turn pulls; nobody waits for it.
@@ -65,8 +73,17 @@ bool stream_engine::fill(pump& at) noexcept {
     }
     turn_.store(false);
     sync::light_barrier();  // O2, with retire(): whoever found the turn taken and rested sees it free, or is seen resting
-    if (attention_.load(std::memory_order_relaxed) & places_idle && open() && approx_room() > 0) kick();
+    call_for_help(attention_.load(std::memory_order_relaxed), 0);
     return count > 0;
+}
+
+/// There may be more to do than this thread can: tells those who could.
+void stream_engine::call_for_help(std::uint32_t bits, std::uint32_t unstarted) noexcept {
+    if (!(bits & (places_idle | consumer_nested))) return;
+    if (unstarted == 0 && !(open() && approx_room() > 0)) return;
+    if (bits & places_idle) kick();
+    // It sits on a worker of its own: no other thread may be left for the pump that was kicked.
+    if (bits & consumer_nested) wake_consumer();
 }
 
 /// Holding the turn. Reserve, then pull: the caller has asked room().
@@ -97,7 +114,7 @@ bool stream_engine::pull_one(pump& at) noexcept {
         drop(*pulled);
         return false;
     }
-    pulled_.store(index + 1);  // I5: counted before anybody can run it
+    pulled_.store(index + 1, std::memory_order_release);  // I5: counted before anybody can run it
     at.append(*pulled);
     return true;
 }
@@ -117,8 +134,8 @@ void stream_engine::end_source(std::exception_ptr error) noexcept {
     producer_threw_.store(error != nullptr);
     producer_error_ = std::move(error);
     source_ended_.store(true, std::memory_order_release);  // O4
-    sync::light_barrier();                                 // O2, with sleep()
-    if (attention_.load() & consumer_waits) wake_consumer();
+    sync::light_barrier();                                 // O2, with sleep() and doze()
+    if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
 }
 
 /// Holding the turn.
@@ -143,14 +160,17 @@ std::size_t stream_engine::ended_total() const noexcept {
 
 /// Whether an idle thread would find something to do: unstarted tasks anywhere, or room and nobody at the producer.
 bool stream_engine::work_visible() const noexcept {
-    for (const auto& slot : pumps_) {
-        const pump* other = slot.load(std::memory_order_acquire);
-        if (other && other->approx_unstarted() > 0) return true;
-    }
-    return open() && !turn_.load() && approx_room() > 0;
+    return unstarted_anywhere() || (open() && !turn_.load() && approx_room() > 0);
 }
 
-/// C8: takes half of the unstarted tasks of a pump that has not moved on for a while.
+bool stream_engine::unstarted_anywhere() const noexcept {
+    return std::any_of(pumps_.begin(), pumps_.end(), [](const auto& slot) {
+        const pump* other = slot.load(std::memory_order_acquire);
+        return other && other->approx_unstarted() > 0;
+    });
+}
+
+/// C8: with nothing else to do, takes from a pump that does not move on.
 bool stream_engine::steal(pump& at) noexcept {
     for (const auto& slot : pumps_) {
         pump* victim = slot.load(std::memory_order_acquire);
@@ -161,15 +181,38 @@ bool stream_engine::steal(pump& at) noexcept {
             sync::pause();
             moved = victim->ended.load(std::memory_order_relaxed) != ended || victim->approx_unstarted() == 0;
         }
-        if (moved) continue;
-        std::array<record*, pump::capacity> taken;
-        const std::uint32_t count = victim->steal(taken.data());
-        if (count == 0) continue;
-        at.clear();
-        for (std::uint32_t i = 0; i < count; ++i) at.append(*taken[i]);
-        return true;
+        if (!moved && take_half(at, *victim)) return true;
     }
     return false;
+}
+
+/// What has been pulled goes before what could be pulled: a pump in a long task, or a consumer that is away, must not keep
+/// its batch while others find enough to do. Looks seldom, at one pump after the other, for it costs that pump a cache miss.
+bool stream_engine::steal_stuck(pump& at, clock::time_point now) noexcept {
+    if (now < at.next_watch) return false;
+    at.next_watch = now + watch_interval;
+    if (std::exchange(at.watching, false)) {
+        pump& watched = *pumps_[at.watched].load(std::memory_order_acquire);
+        const bool stuck = watched.ended.load(std::memory_order_relaxed) == at.watched_ended;
+        if (stuck && watched.approx_unstarted() > 0 && take_half(at, watched)) return true;
+    }
+    for (std::size_t step = 0; step < pumps_.size() && !at.watching; ++step) {
+        at.watched = (at.watched + 1) % pumps_.size();
+        const pump* next = pumps_[at.watched].load(std::memory_order_acquire);
+        if (!next || next == &at || next->approx_unstarted() == 0) continue;
+        at.watched_ended = next->ended.load(std::memory_order_relaxed);
+        at.watching = true;
+    }
+    return false;
+}
+
+bool stream_engine::take_half(pump& at, pump& victim) noexcept {
+    std::array<record*, pump::capacity> taken;
+    const std::uint32_t count = victim.steal(taken.data());
+    if (count == 0) return false;
+    at.clear();
+    for (std::uint32_t i = 0; i < count; ++i) at.append(*taken[i]);
+    return true;
 }
 
 void stream_engine::run_batch(pump& at) noexcept {
@@ -196,7 +239,7 @@ void stream_engine::drop(record& task) noexcept {
     task.state.store(stage::dropped, std::memory_order_release);  // O1
     dropped_.fetch_add(1);  // I5
     sync::light_barrier();  // O2, with sleep()
-    if (attention_.load() & consumer_waits) wake_consumer();
+    if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
 }
 
 void stream_engine::settle_error(record& task) noexcept {
@@ -221,7 +264,7 @@ void stream_engine::attend(pump& at, std::uint32_t bits, bool more) noexcept {
         // Woken is not running: both cores are busy, and the scheduler preempts nobody for it. Let it have this one.
         std::this_thread::yield();
     }
-    if (bits & places_idle && more && (at.approx_unstarted() > 0 || (open() && approx_room() > 0))) kick();
+    if (more) call_for_help(bits, at.approx_unstarted());
     // What others had of this thread's time says nothing about its tasks.
     at.attending += clock::now() - begin;
 }
@@ -229,11 +272,13 @@ void stream_engine::attend(pump& at, std::uint32_t bits, bool more) noexcept {
 /// Hands the pump's outbox over to the completion queue.
 void stream_engine::publish(pump& at) noexcept {
     const auto [from, to] = at.claim_outbox();
-    if (from == to || in_order_) return;
-    queue_.push(at.number, at.items.data() + from, to - from);
-    published_.fetch_add(to - from);
-    sync::light_barrier();  // O2, with sleep()
-    if (!(attention_.load(std::memory_order_relaxed) & consumer_waits)) return;
+    if (from == to) return;
+    if (!in_order_) queue_.push(at.number, at.items.data() + from, to - from);
+    const std::size_t published = published_.fetch_add(to - from) + (to - from);
+    sync::light_barrier();  // O2, with sleep() and doze()
+    const std::uint32_t bits = attention_.load(std::memory_order_relaxed);
+    const bool awaited = bits & consumer_waits && !in_order_;  // in submission order attend() knows better
+    if (!awaited && !(bits & consumer_dozes && published >= doze_target_.load())) return;
     const auto begin = clock::now();
     wake_consumer();
     at.attending += clock::now() - begin;
@@ -242,6 +287,8 @@ void stream_engine::publish(pump& at) noexcept {
 void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
     if (tasks == 0) return;
     judge(spent, tasks);
+    const bool tiny = spent < tiny_task * tasks;
+    if (tiny_tasks_.load(std::memory_order_relaxed) != tiny) tiny_tasks_.store(tiny, std::memory_order_relaxed);
     if (spent < short_batch && tasks >= at.batch) {
         at.batch = std::min(at.batch * 2, pump::capacity);
     } else if (spent > long_batch) {

@@ -42,6 +42,7 @@ public:
     // --- the consumer (consumer.cpp, ending.cpp)
     record* next(const wait_until& wait);
     void taken(record& done) noexcept;
+    bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;
     bool done() const noexcept;
     void close() noexcept;
 
@@ -55,6 +56,8 @@ public:
     // --- the executor's destructor, under the lane's mutex
     /// Whether nothing is left to pull or to run.
     bool over() const noexcept;
+    /// Under the lane's mutex: whether a task of a live stream started this one.
+    bool has_live_parent_locked() const noexcept;
     const std::shared_ptr<lineage>& line() const noexcept { return lineage_; }
     stream_engine* next_live = nullptr;
     stream_engine* previous_live = nullptr;
@@ -72,6 +75,7 @@ private:
         stopping = 32,         ///< nothing more is pulled or started
         failing = 64,          ///< a task failed, with on_error::stop
         leaving = 128,         ///< the stream is being joined
+        consumer_dozes = 256,  ///< it is parked for a moment, until doze_target_ results are published
     };
     using clock = std::chrono::steady_clock;
 
@@ -79,7 +83,12 @@ private:
     bool work(pump& at) noexcept;
     bool fill(pump& at) noexcept;
     bool pull_one(pump& at) noexcept;
+    bool find_work(pump& at, clock::time_point now) noexcept;
     bool steal(pump& at) noexcept;
+    bool steal_stuck(pump& at, clock::time_point now) noexcept;
+    bool take_half(pump& at, pump& victim) noexcept;
+    bool unstarted_anywhere() const noexcept;
+    void call_for_help(std::uint32_t bits, std::uint32_t unstarted) noexcept;
     void run_batch(pump& at) noexcept;
     void start(pump& at, record& task) noexcept;
     bool may_start(const record& task) const noexcept;
@@ -103,8 +112,8 @@ private:
     bool retire(pump& at) noexcept;
     void requeue(pump& at) noexcept;
     bool rest(resting& state) noexcept;
-    bool nap(resting& state) noexcept;
-    bool displaced(std::size_t away_since) const noexcept;
+    bool nap(resting& state, std::uint32_t word) noexcept;
+    bool displaced() const noexcept;
     void set_places_locked(std::size_t places) noexcept;
     bool schedule_locked(pump& ready) noexcept;
     void leave_locked(pump& at, bool with_place) noexcept;
@@ -119,6 +128,7 @@ private:
     void refill(bool all) noexcept;
     void add_ready(record& done) noexcept;
     void kick_if_idle() noexcept;
+    bool published_more() const noexcept;
     void vacate(record& done) noexcept;
     void give_back(record& vacant) noexcept;
     bool help(bool nested) noexcept;
@@ -129,8 +139,10 @@ private:
     record* run_own_task(const wait_until& wait) noexcept;
     void sleep(std::optional<clock::time_point> until, bool nested, bool may_help) noexcept;
     bool spin_for_result() noexcept;
+    bool doze(std::optional<clock::time_point> until) noexcept;
     bool result_visible() const noexcept;
     bool anything_to_do(bool nested, bool may_help) noexcept;
+    bool rouse_consumer() noexcept;
     void wake_consumer() noexcept;
 
     // The end: ending.cpp.
@@ -168,6 +180,7 @@ private:
     sync::atomic<bool> source_ended_{false};  ///< O4: released after the last write of pulled_ and of producer_error_
     sync::atomic<std::uint32_t> trust_{0};  ///< that the next task will be short, see judge()
     sync::atomic<bool> consumer_helping_{false};
+    sync::atomic<bool> tiny_tasks_{false};  ///< they cost about what taking them does
     sync::atomic<std::size_t> fail_index_{SIZE_MAX};
     sync::atomic<record*> first_failed_{nullptr};
     sync::atomic<record*> awaited_{nullptr};  ///< submission order: what the parked consumer waits for
@@ -184,7 +197,8 @@ private:
     record_pool records_;
 
     // --- from the pumps to the consumer
-    alignas(64) sync::atomic<std::size_t> published_{0};  ///< records pushed into queue_
+    alignas(64) sync::atomic<std::size_t> published_{0};  ///< records pushed into queue_; in submission order only counted
+    sync::atomic<std::size_t> doze_target_{0};
 
     // --- the consumer's
     alignas(64) sync::atomic<std::size_t> taken_{0};

@@ -66,6 +66,9 @@ public:
     /// ended the stream early. The record must be given back with taken() when its content has been moved out.
     record* next(const wait_until& wait);
     void taken(record& done) noexcept;
+    /// A record's value could not be moved out: it failed after all. Returns whether that ends the stream, so that the error
+    /// is to be thrown by a later next() and not delivered.
+    bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;
 
     void request_stop() noexcept;
     bool done() const noexcept;

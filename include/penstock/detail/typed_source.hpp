@@ -42,12 +42,15 @@ public:
     /// Moves the next result out of its record, which then makes room for another task.
     void take(const wait_until& wait, std::optional<completed<T, In>>& into) {
         into.reset();
-        record* done = core->next(wait);
-        if (!done) return;
-        auto& typed = static_cast<result_record<T, In>&>(*done);
-        into.emplace(typed);
-        discard(*done);
-        core->taken(*done);
+        while (record* done = core->next(wait)) {
+            auto& typed = static_cast<result_record<T, In>&>(*done);
+            into.emplace(typed);
+            const bool lost = !typed.failed() && !into->has_value() && core->fail_in_transit(*done, into->error());
+            discard(*done);
+            core->taken(*done);
+            if (!lost) return;
+            into.reset();
+        }
     }
 
 };
