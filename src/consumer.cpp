@@ -2,6 +2,7 @@
 /// The consumer's side: take what is finished, else help, else wait. README.md has the protocol.
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <thread>
 #include <utility>
 
@@ -24,6 +25,12 @@ constexpr auto tiny_run = 16us;
 constexpr auto spin_time = 10us;
 constexpr auto longest_doze = 100us;
 constexpr std::size_t most_to_doze_for = 32;
+
+long coarse_tick() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_nsec;
+}
 
 bool passed(const std::optional<sync::time_point>& time) { return time && sync::time_point::clock::now() >= *time; }
 
@@ -69,8 +76,10 @@ record* stream_engine::run_own_task(const wait_until& wait) noexcept {
     const task_frame frame(*lane_, this);
     record* task = own_->advance();
     if (!task) return nullptr;
-    ++own_in_a_row_;
     start(*own_, *task);
+    // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
+    const long tick = coarse_tick();
+    own_in_a_row_ = tick == std::exchange(last_tick_, tick) ? own_in_a_row_ + 1 : own_tasks_in_a_row;
     sync::light_barrier();  // O2, with retire()
     if (attention_.load(std::memory_order_relaxed) != 0) [[unlikely]] kick_if_idle();
     if (in_order_) return take_in_submission_order();
@@ -200,6 +209,11 @@ bool stream_engine::short_tasks() const noexcept {
 bool stream_engine::help(bool nested) noexcept {
     const bool left_over = own_ && own_->approx_unstarted() > 0;
     // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody else to.
+    // Tasks that were tiny may have become long: then others' results go before them, those in outboxes too.
+    if (left_over && !short_tasks()) {
+        refill(true);
+        if (ready_first_) return true;
+    }
     const bool trusted = nested || left_over || short_tasks();
     if (!trusted && !(turn_.load() && unstarted_anywhere())) {
         set_helping(false);

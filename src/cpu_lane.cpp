@@ -33,7 +33,9 @@ cpu_lane::cpu_lane(const executor_options& settings)
     threads_ = std::make_unique<worker_threads>(workers_, started, [this] { serve(); });
 }
 
-cpu_lane::~cpu_lane() {
+cpu_lane::~cpu_lane() = default;
+
+void cpu_lane::shut_down() noexcept {
     wait_until_idle([this] { return serving_ == 0; });
     threads_.reset();
 }

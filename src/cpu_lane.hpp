@@ -26,10 +26,12 @@ class cpu_lane {
 public:
     /// Throws what making the threads or settings.on_thread_start throws.
     explicit cpu_lane(const executor_options& settings);
-    /// Runs what is ready, joins. The streams must be gone: see streams().
     ~cpu_lane();
     cpu_lane(const cpu_lane&) = delete;
     cpu_lane& operator=(const cpu_lane&) = delete;
+
+    /// Waits until nothing is served any more, and joins the threads. Streams that are over may still hold the lane.
+    void shut_down() noexcept;
 
     std::size_t workers() const noexcept { return workers_; }
 

@@ -31,17 +31,17 @@ std::shared_ptr<lineage> make_lineage(const cpu_lane& lane, stream_engine& engin
 
 }  // namespace
 
-stream_engine::stream_engine(cpu_lane& lane, const options& settings, stream_source& source)
-    : lane_(&lane),
+stream_engine::stream_engine(std::shared_ptr<cpu_lane> lane, const options& settings, stream_source& source)
+    : lane_(std::move(lane)),
       source_(source),
       admission_(checked(settings)),
-      max_pumps_(std::min(settings.limit, lane.workers())),
+      max_pumps_(std::min(settings.limit, lane_->workers())),
       in_order_(settings.order == order::submission),
       fail_fast_(settings.on_error == on_error::stop),
       help_(settings.help),
       deadline_(settings.deadline),
       fair_share_(std::max<std::size_t>(1, settings.limit / (2 * max_pumps_))),
-      lineage_(make_lineage(lane, *this)),
+      lineage_(make_lineage(*lane_, *this)),
       queue_(max_pumps_),
       pumps_(max_pumps_ + 1),
       order_last_(&order_stub_),
@@ -129,7 +129,7 @@ record* stream_engine::conclude() {
     const std::uint32_t bits = attention_.load();
     concluded_ = true;
     // Otherwise a thread may still be inside the producer, or in a task beyond the deadline: the destructor waits for that.
-    if (whole) detach();
+    if (whole) join_once();
     if (expired_.load() && !all_accounted()) throw timed_out();
     if (bits & failing) {
         sync::unique_lock lock(error_mutex_);
@@ -164,7 +164,7 @@ bool stream_engine::has_live_parent_locked() const noexcept {
 }
 
 void stream_engine::close() noexcept {
-    if (!lane_) return;
+    if (joined_) return;
     for (const task_frame* frame = task_frame::innermost(); frame; frame = frame->outer()) {
         if (frame->engine() == this) {
             misuse("a stream was destroyed inside one of its own tasks, for which it would have to wait");
@@ -173,15 +173,14 @@ void stream_engine::close() noexcept {
     // First the callback: it must not find the stream half gone. It waits for one that is running.
     stop_callback_.reset();
     request_stop();
-    detach();
+    join_once();
     concluded_ = true;
 }
 
-void stream_engine::detach() noexcept {
-    if (!lane_) return;
+void stream_engine::join_once() noexcept {
+    if (std::exchange(joined_, true)) return;
     join();
     stop_callback_.reset();
-    lane_ = nullptr;
 }
 
 stream_stats stream_engine::stats() const noexcept {

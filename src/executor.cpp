@@ -31,19 +31,13 @@ struct posted_ticket final : ticket {
     std::unique_ptr<posted_task> task;
 };
 
-/// Ends what is over, and finds out whether something is not. Streams inside tasks end with the tasks: only those that no
-/// live stream's task started are asked, and joined.
-void detach_streams(cpu_lane& lane) {
-    for (;;) {
-        stream_engine* root = nullptr;
-        {
-            const sync::lock_guard guard(lane.mutex());
-            root = lane.first_live_locked();
-            while (root && root->has_live_parent_locked()) root = root->next_live;
-            if (!root) return;
-            if (!root->over()) misuse("an executor was destroyed while a stream of its was still at work");
-        }
-        root->detach();
+/// Finds out whether a stream is left that needs its executor. Streams inside tasks end with the tasks: only those that no
+/// live stream's task started are asked.
+void refuse_live_streams(cpu_lane& lane) {
+    const sync::lock_guard guard(lane.mutex());
+    for (const stream_engine* live = lane.first_live_locked(); live; live = live->next_live) {
+        if (live->has_live_parent_locked() || live->over()) continue;
+        misuse("an executor was destroyed while a stream of its was still at work");
     }
 }
 
@@ -52,7 +46,7 @@ void detach_streams(cpu_lane& lane) {
 
 executor::executor() : executor(executor_options{}) {}
 executor::executor(std::size_t workers) : executor(executor_options{.workers = workers}) {}
-executor::executor(executor_options settings) : lane_(std::make_unique<detail::cpu_lane>(settings)) {}
+executor::executor(executor_options settings) : lane_(std::make_shared<detail::cpu_lane>(settings)) {}
 
 executor::~executor() {
     for (const detail::task_frame* frame = detail::task_frame::innermost(); frame; frame = frame->outer()) {
@@ -60,7 +54,8 @@ executor::~executor() {
     }
     // A posted task may be in the middle of a stream of its own: that is no stream which is left over.
     lane_->wait_for_posted();
-    detail::detach_streams(*lane_);
+    detail::refuse_live_streams(*lane_);
+    lane_->shut_down();
 }
 
 std::size_t executor::workers() const noexcept { return lane_->workers(); }

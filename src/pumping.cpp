@@ -25,6 +25,8 @@ constexpr auto short_task = 10us;
 /// No more work than taking a result is: then a consumer that only takes keeps a core busy, too.
 constexpr auto tiny_task = 250ns;
 
+/// What takes so long was hardly short, whoever had the core meanwhile.
+constexpr auto long_task = 10ms;
 constexpr std::uint32_t most_trust = 256;
 
 /// A thief goes without what moves on by itself within this many looks, some microseconds.
@@ -306,7 +308,8 @@ void stream_engine::judge(clock::duration spent, std::size_t tasks) noexcept {
             trust_.store(static_cast<std::uint32_t>(std::min<std::size_t>(trust + tasks, most_trust)), std::memory_order_relaxed);
         }
     } else if (trust > 0) {
-        trust_.store(preempted_since_last_asked() ? trust / 2 : 0, std::memory_order_relaxed);
+        const bool doubtful = preempted_since_last_asked();
+        trust_.store(doubtful ? trust / (spent < long_task ? 2 : 4) : 0, std::memory_order_relaxed);
     }
 }
 

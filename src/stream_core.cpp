@@ -12,7 +12,7 @@ namespace penstock::inline v0::detail {
 stream_source::~stream_source() = default;
 
 stream_core::stream_core(executor& ex, const options& settings, stream_source& source)
-    : engine_(std::make_unique<stream_engine>(*ex.lane_, settings, source)) {}
+    : engine_(std::make_unique<stream_engine>(ex.lane_, settings, source)) {}
 stream_core::~stream_core() = default;
 
 record* stream_core::next(const wait_until& wait) { return engine_->next(wait); }

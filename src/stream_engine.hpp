@@ -36,7 +36,7 @@ struct resting;
 
 class stream_engine {
 public:
-    stream_engine(cpu_lane& lane, const options& settings, stream_source& source);
+    stream_engine(std::shared_ptr<cpu_lane> lane, const options& settings, stream_source& source);
     ~stream_engine();
 
     // --- the consumer (consumer.cpp, ending.cpp)
@@ -61,8 +61,6 @@ public:
     const std::shared_ptr<lineage>& line() const noexcept { return lineage_; }
     stream_engine* next_live = nullptr;
     stream_engine* previous_live = nullptr;
-    /// Joins and forgets the lane. Not under the mutex.
-    void detach() noexcept;
 
 private:
     /// Why a thread that passes must do more than go on. Bits of attention_, the one word that every task's end looks at.
@@ -120,6 +118,7 @@ private:
     pump* idle_pump_locked() noexcept;
     pump* make_pump(std::size_t number) noexcept;
     void join() noexcept;
+    void join_once() noexcept;
 
     // The consumer: consumer.cpp.
     record* take_ready(bool look) noexcept;
@@ -161,7 +160,7 @@ private:
     };
 
     // --- fixed
-    cpu_lane* lane_;  ///< null once detached
+    const std::shared_ptr<cpu_lane> lane_;
     stream_source& source_;
     admission admission_;
     const std::size_t max_pumps_;
@@ -209,8 +208,10 @@ private:
     pump* own_ = nullptr;        ///< the consumer's own pump, once it has helped
     unsigned own_in_a_row_ = 0;  ///< tasks that the consumer ran since it last looked for others' results
     clock::time_point last_look_{};
+    long last_tick_ = 0;
     bool saw_stop_ = false;
     sync::atomic<bool> concluded_{false};
+    bool joined_ = false;
     sync::parker consumer_;
     record order_stub_;
 

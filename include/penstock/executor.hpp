@@ -87,7 +87,7 @@ private:
     friend class detail::stream_core;
     void enqueue(std::unique_ptr<detail::posted_task> task);
 
-    std::unique_ptr<detail::cpu_lane> lane_;
+    std::shared_ptr<detail::cpu_lane> lane_;  ///< shared with streams that outlive the executor, but not its threads
 };
 
 /// The index of the worker whose task is running on this thread, 0 <= index < workers(), for scratch memory per worker;
