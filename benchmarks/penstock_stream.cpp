@@ -13,7 +13,8 @@ struct done {
     std::uint32_t worker;
 };
 
-outcome run(penstock::executor& ex, const workload& load, bool help) {
+outcome run(const workload& load, bool help) {
+    penstock::executor ex;
     const std::size_t turns = load.turns;
     auto jobs = std::views::iota(std::uint64_t{0}, std::uint64_t{load.tasks}) |
                 std::views::transform([turns](std::uint64_t value) {
@@ -38,7 +39,7 @@ outcome run(penstock::executor& ex, const workload& load, bool help) {
 
 }  // namespace
 
-outcome run_penstock_helping(penstock::executor& ex, const workload& load) { return run(ex, load, true); }
-outcome run_penstock_waiting(penstock::executor& ex, const workload& load) { return run(ex, load, false); }
+outcome run_penstock_helping(const workload& load) { return run(load, true); }
+outcome run_penstock_waiting(const workload& load) { return run(load, false); }
 
 }  // namespace benchmarks

@@ -52,12 +52,12 @@ void print(const contender& who, const contender& bare, const contender& pipelin
                 *least, *most, pipeline.median() / who.median(), 100 * bare.median() / who.median(), shares.c_str());
 }
 
-void compare(penstock::executor& ex, const std::string& title, const workload& load, int rounds) {
+void compare(std::size_t workers, const std::string& title, const workload& load, int rounds) {
     std::vector<contender> all{
-        {"bare loop", [&](const workload& l) { return run_bare(l, ex.workers()); }},
+        {"bare loop", [&](const workload& l) { return run_bare(l, workers); }},
         {"parallel_pipeline", run_parallel_pipeline},
-        {"penstock", [&](const workload& l) { return run_penstock_helping(ex, l); }},
-        {"penstock, help = false", [&](const workload& l) { return run_penstock_waiting(ex, l); }},
+        {"penstock", run_penstock_helping},
+        {"penstock, help = false", run_penstock_waiting},
     };
     for (contender& who : all) who.run(load);  // warm-up, not counted
     for (int round = 0; round < rounds; ++round) {
@@ -71,16 +71,16 @@ void compare(penstock::executor& ex, const std::string& title, const workload& l
 
 int main(int argc, char** argv) {
     const int rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : 9;
-    penstock::executor ex;
-    std::printf("%zu workers; shares: the thread that calls, then the others\n\n", ex.workers());
+    const std::size_t workers = penstock::executor().workers();
+    std::printf("%zu workers; shares: the thread that calls, then the others\n\n", workers);
     std::puts("| task, in flight | contender | ns per task | min - max | pipeline / this | of ideal | shares in % |");
     std::puts("|---|---|---|---|---|---|---|");
     for (const std::size_t in_flight : {4, 16, 64, 256}) {
-        compare(ex, "empty, " + std::to_string(in_flight), {.tasks = 1'000'000, .in_flight = in_flight, .turns = 0}, rounds);
+        compare(workers, "empty, " + std::to_string(in_flight), {.tasks = 1'000'000, .in_flight = in_flight, .turns = 0}, rounds);
     }
     for (const auto length : {300ns, 1000ns, 10000ns, 100000ns}) {
         const std::size_t tasks = static_cast<std::size_t>(400ms / length);
-        compare(ex, std::to_string(length.count()) + " ns, 64", {.tasks = tasks, .in_flight = 64, .turns = turns_for(length)},
+        compare(workers, std::to_string(length.count()) + " ns, 64", {.tasks = tasks, .in_flight = 64, .turns = turns_for(length)},
                 rounds);
     }
 }

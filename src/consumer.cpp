@@ -6,7 +6,6 @@
 #include <thread>
 #include <utility>
 
-#include "barrier.hpp"
 #include "stream_engine.hpp"
 #include "task_frame.hpp"
 
@@ -44,7 +43,7 @@ record* stream_engine::next(const wait_until& wait) {
     const bool nested = task_frame::innermost() || on_worker_thread();
     const bool may_help = nested ? wait.may_wait : wait.may_help && help_ && !deadline_;
     // A consumer that is awake in a stream of tiny tasks takes a core, whether it helps at the moment or only takes.
-    const bool busy = may_help || (wait.may_wait && tiny_tasks_.load(std::memory_order_relaxed));
+    const bool busy = may_help || (wait.may_wait && tiny_to_take_.load(std::memory_order_relaxed));
     set_helping(!nested && busy && short_tasks());
     bool helped = false;
     for (;;) {
@@ -77,11 +76,12 @@ record* stream_engine::run_own_task(const wait_until& wait) noexcept {
     record* task = own_->advance();
     if (!task) return nullptr;
     start(*own_, *task);
-    // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
-    const long tick = coarse_tick();
-    own_in_a_row_ = tick == std::exchange(last_tick_, tick) ? own_in_a_row_ + 1 : own_tasks_in_a_row;
-    sync::light_barrier();  // O2, with retire()
-    if (attention_.load(std::memory_order_relaxed) != 0) [[unlikely]] kick_if_idle();
+    if (++own_in_a_row_ % 4 == 0) {
+        // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
+        const long tick = coarse_tick();
+        if (std::exchange(last_tick_, tick) != tick) own_in_a_row_ = own_tasks_in_a_row;
+    }
+    if (attention_.load() != 0) [[unlikely]] kick_if_idle();
     if (in_order_) return take_in_submission_order();
     if (task->outcome == outcome::value && !task->late) [[likely]] return task;
     add_ready(*task);
@@ -106,9 +106,8 @@ void stream_engine::kick_if_idle() noexcept {
 
 void stream_engine::taken(record& done) noexcept {
     vacate(done);
-    taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-    sync::light_barrier();  // O2, with retire(): whoever found no room and rested sees it now, or is seen resting
-    if (attention_.load(std::memory_order_relaxed) & places_idle) [[unlikely]] kick_if_idle();
+    taken_.store(taken_.load(std::memory_order_relaxed) + 1);
+    if (attention_.load() & places_idle) [[unlikely]] kick_if_idle();  // O2, with retire(), who found no room
 }
 
 /// `look`: also at what others have published since.
@@ -180,7 +179,7 @@ void stream_engine::refill(bool all) noexcept {
     }
     for (std::size_t number = 0; number < max_pumps_; ++number) {
         pump* from = pumps_[number].load(std::memory_order_acquire);
-        if (!from || from->approx_outbox() == 0) continue;
+        if (!from || (!all && from->approx_outbox() == 0)) continue;
         const std::size_t ended = from->ended.load(std::memory_order_relaxed);
         if (all || std::exchange(from->outbox_seen_at, ended) == ended) link(from->empty_outbox(found.data()));
     }
@@ -236,7 +235,6 @@ bool stream_engine::help(bool nested) noexcept {
         const auto each = (pulled - begin) / count + (clock::now() - pulled);
         adapt(*own_, each * own_->batch, own_->batch);
     }
-    sync::light_barrier();  // O2, with retire()
     kick_if_idle();
     if (!in_order_) add_ready(*task);
     return true;
@@ -276,13 +274,18 @@ bool stream_engine::help_descendant() noexcept {
 /// Parks until there may be something to do, `until` at the latest.
 void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, bool may_help) noexcept {
     if (deadline_ && (!until || *deadline_ < *until)) until = deadline_;
-    if (short_tasks() && (spin_for_result() || (!may_help && doze(until)))) return;
+    if (short_tasks()) {
+        // Spinning is for a consumer that has a core: it helps, or takes as fast as tasks end.
+        const bool has_core = may_help || tiny_to_take_.load(std::memory_order_relaxed);
+        if (has_core && spin_for_result()) return;
+        if (!may_help && doze(until)) return;
+    }
     if (!nested) set_helping(false);
     const std::uint32_t bits =
         consumer_waits | (may_help ? consumer_helps : 0U) | (nested ? consumer_nested : 0U);
     awaited_.store(in_order_ ? order_taken_->link.load(std::memory_order_acquire) : nullptr);
     attention_.fetch_or(bits);
-    sync::heavy_barrier();  // O2, with run_batch(), publish(), fill() and end_source(): what they did is seen, or we are
+    // O2, with run_batch(), publish(), fill() and end_source(): what they did is seen now, or they see the announcement.
     if (!anything_to_do(nested, may_help)) consumer_.park(until);
     attention_.fetch_and(~(bits | consumer_roused));
 }
@@ -294,9 +297,10 @@ bool stream_engine::doze(std::optional<clock::time_point> until) noexcept {
     const std::size_t published = published_.load();
     doze_target_.store(published + std::clamp<std::size_t>(fair_share_, 1, most_to_doze_for));
     attention_.fetch_or(consumer_dozes);
-    sync::heavy_barrier();  // O2, with publish() and end_source()
     const auto nap = clock::now() + longest_doze;
-    if (published_.load() == published && !at_end_visible()) consumer_.park(until ? std::min(*until, nap) : nap);
+    if (published_.load() == published && !at_end_visible()) {  // O2, with publish() and end_source()
+        consumer_.park(until ? std::min(*until, nap) : nap);
+    }
     attention_.fetch_and(~(std::uint32_t{consumer_dozes} | consumer_roused));
     refill(true);
     return result_visible();
@@ -305,11 +309,8 @@ bool stream_engine::doze(std::optional<clock::time_point> until) noexcept {
 bool stream_engine::spin_for_result() noexcept {
     const auto until = clock::now() + spin_time;
     do {
-        for (int look = 0; look < 32; ++look) {
-            if (result_visible()) return true;
-            sync::pause();
-        }
-        std::this_thread::yield();
+        if (result_visible()) return true;
+        for (int pauses = 0; pauses < 16; ++pauses) sync::pause();
     } while (clock::now() < until);
     return false;
 }
@@ -321,13 +322,13 @@ bool stream_engine::result_visible() const noexcept {
     return awaited && awaited->state.load(std::memory_order_acquire) >= stage::finished;
 }
 
-/// Announced as waiting, and behind the barrier: exact.
+/// Announced as waiting: exact (O2).
 bool stream_engine::anything_to_do(bool nested, bool may_help) noexcept {
     if (result_visible()) return true;
     refill(true);
     if (ready_first_) return true;
-    if (may_help && turn_.load() && unstarted_anywhere()) return true;
-    if (may_help && (nested || short_tasks()) && work_visible()) return true;
+    if (may_help && turn_.load() && has_unstarted()) return true;
+    if (may_help && (nested || short_tasks()) && work_to_do()) return true;
     if (!nested) return false;
     const sync::lock_guard guard(lane_->mutex());
     return descendants_pump_locked() != nullptr;
@@ -340,15 +341,18 @@ bool stream_engine::rouse_consumer() noexcept {
     std::uint32_t bits = attention_.load();
     do {
         if (!(bits & (consumer_waits | consumer_dozes))) return false;
-    } while (!attention_.compare_exchange_weak(bits, (bits & ~waiting) | consumer_roused));
+        // One that dozed is in no hurry: enough to make room for it once.
+    } while (!attention_.compare_exchange_weak(bits, (bits & ~waiting) | (bits & consumer_waits ? consumer_roused : 0U)));
     consumer_.unpark();
     return true;
 }
 
 /// Not under a lock.
-void stream_engine::wake_consumer() noexcept {
+void stream_engine::wake_consumer() {
     // Waking a thread is not running it: make room for it on this core.
-    if (rouse_consumer()) std::this_thread::yield();
+    if (rouse_consumer()) yield();
 }
+
+void stream_engine::yield() { std::this_thread::yield(); }
 
 }  // namespace penstock::inline v0::detail

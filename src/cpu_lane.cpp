@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 
-#include "barrier.hpp"
 #include "stream_engine.hpp"
 #include "task_frame.hpp"
 #include "usable_cpus.hpp"
@@ -24,7 +23,6 @@ void name_thread(const std::string& name, std::size_t index) {
 
 cpu_lane::cpu_lane(const executor_options& settings)
     : workers_(settings.workers != 0 ? settings.workers : usable_cpus()) {
-    sync::settle_barriers();
     const auto started = [&](std::size_t index) {
         name_this_worker(*this, index);
         name_thread(settings.thread_name, index);

@@ -8,7 +8,6 @@
 
 #include <penstock/errors.hpp>
 
-#include "barrier.hpp"
 #include "misuse.hpp"
 #include "stream_engine.hpp"
 #include "task_frame.hpp"
@@ -107,8 +106,8 @@ bool stream_engine::at_end_visible() const noexcept { return !open() && all_acco
 bool stream_engine::at_end() noexcept {
     if (open()) return false;
     if (!source_ended_.load(std::memory_order_acquire) && !std::exchange(saw_stop_, true)) {
-        // O2, with fill(): what was pulled by somebody who did not see the stop yet is counted by now.
-        sync::heavy_barrier();
+        // O2, with fill(): what was pulled by somebody who did not see the stop is counted by now.
+        has_unstarted();
     }
     return all_accounted();
 }

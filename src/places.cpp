@@ -6,7 +6,6 @@
 #include <new>
 #include <thread>
 
-#include "barrier.hpp"
 #include "stream_engine.hpp"
 #include "task_frame.hpp"
 
@@ -66,18 +65,24 @@ void stream_engine::serve_once(pump& at) noexcept {
 /// Whether the consumer runs tasks in this pump's stead: then there are as many awake as there are to be.
 bool stream_engine::displaced() const noexcept {
     return consumer_helping_.load(std::memory_order_relaxed) && !(attention_.load() & leaving) &&
-           places_.load() - napping_.load() >= max_pumps_;
+           places_.load() - napping_.load() >= awake_enough();
+}
+
+/// How many pumps are enough beside a consumer that takes a core.
+std::size_t stream_engine::awake_enough() const noexcept {
+    return tiny_to_run_.load(std::memory_order_relaxed) ? 1 : max_pumps_;
 }
 
 /// Keeps the place, for the moment the helping consumer is found gone. Returns whether it was still there.
 bool stream_engine::nap(resting& state, std::uint32_t word) noexcept {
-    const bool needless = places_.load() - napping_.fetch_add(1) >= max_pumps_;
+    const bool needless = places_.load() - napping_.fetch_add(1) >= awake_enough();
     const std::size_t before = taken_.load();
-    if (needless) lane_->nap(word, clock::now() + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
+    const auto begin = clock::now();
+    if (needless) lane_->nap(word, begin + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
     napping_.fetch_sub(1);
     if (!needless) return false;
     // Whoever takes fewer than this is busy with what it took: then this pump had better work itself, for a good while.
-    if (taken_.load() - before >= static_cast<std::size_t>(shortest_nap / slowest_loop)) return true;
+    if (taken_.load() - before >= static_cast<std::size_t>((clock::now() - begin) / slowest_loop)) return true;
     state.not_displaced = batches_until_asked_again;
     state.naps = 0;
     return false;
@@ -89,16 +94,15 @@ bool stream_engine::rest(resting& state) noexcept {
     const std::size_t before = progress();
     const std::uint32_t word = lane_->nap_word();
     const auto until = clock::now() + spin_time;
+    // Spins without yielding: whoever gets the core then has it for milliseconds.
     bool last_look = false;
     do {
-        // Others may have had this core for longer than the pump wanted to spin: it looks once more in any case.
+        // Preempted, it may have been away for longer than it wanted to spin: it looks once more in any case.
         last_look = clock::now() >= until;
-        for (int look = 0; look < 16; ++look) {
-            if (attention_.load() & leaving) return false;
-            if (open() && !turn_.load(std::memory_order_relaxed) && approx_room() > 0) return true;
-            sync::pause();
-        }
-        std::this_thread::yield();
+        if (attention_.load() & leaving) return false;
+        if (open() && !turn_.load(std::memory_order_relaxed) && approx_room() > 0) return true;
+        // A look takes cache lines away from those who work: seldom enough.
+        for (int pauses = 0; pauses < 16; ++pauses) sync::pause();
     } while (!last_look);
     if (lane_->crowded()) return false;
     if (progress() - before >= fast_progress) {
@@ -191,8 +195,7 @@ bool stream_engine::retire(pump& at) noexcept {
         ++retiring_;
         set_places_locked(places_.load() - 1);
     }
-    sync::heavy_barrier();  // O2, with the light barriers of whoever makes work: fill(), run_batch(), taken()
-    const bool more = work_visible();
+    const bool more = work_to_do();  // O2, with whoever makes work: fill(), run_batch(), taken()
     const sync::lock_guard guard(lane_->mutex());
     --retiring_;
     if (recalls_ > 0 && !closing_) {

@@ -6,13 +6,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <utility>
 
 #include <penstock/detail/record.hpp>
 #include <penstock/detail/sync.hpp>
 
-#include "biased_lock.hpp"
 #include "ready_list.hpp"
+#include "spin_lock.hpp"
 
 namespace penstock::inline v0::detail {
 
@@ -29,6 +30,8 @@ class stream_engine;
 /// outside they are hints. The owner moves head and finished, thieves lower tail, owner or consumer raise published.
 struct alignas(64) pump final : ticket {
     static constexpr std::uint32_t capacity = 64;
+
+    using section = std::lock_guard<sync::spin_lock>;
 
     pump(stream_engine& stream, std::size_t position) noexcept : engine(stream), number(position) {}
     void serve() noexcept override;
@@ -47,7 +50,7 @@ struct alignas(64) pump final : ticket {
     bool watching = false;
     std::chrono::steady_clock::time_point next_watch{};
 
-    alignas(64) sync::biased_lock lock;
+    alignas(64) sync::spin_lock lock;
     sync::atomic<std::uint32_t> published{0};
     sync::atomic<std::uint32_t> finished{0};
     sync::atomic<std::uint32_t> head{0};
@@ -58,7 +61,7 @@ struct alignas(64) pump final : ticket {
     // --- owner
     /// Ends the record that was handed out last, if any, and hands out the next; null when the batch is used up.
     record* advance() noexcept {
-        const sync::biased_lock::owner section(lock);
+        const section guard(lock);
         const std::uint32_t at = hint(head);
         set(finished, at);
         if (at == hint(tail)) return nullptr;
@@ -67,31 +70,36 @@ struct alignas(64) pump final : ticket {
     }
     /// Begins a new batch. The last one must be used up and published.
     void clear() noexcept {
-        const sync::biased_lock::owner section(lock);
+        const section guard(lock);
         for (auto* position : {&published, &finished, &head, &tail}) set(*position, 0);
     }
     void append(record& pulled) noexcept {
-        const sync::biased_lock::owner section(lock);
+        const section guard(lock);
         const std::uint32_t at = hint(tail);
         items[at] = &pulled;
         set(tail, at + 1);
     }
     /// Claims the outbox for the owner: items [first, second).
     std::pair<std::uint32_t, std::uint32_t> claim_outbox() noexcept {
-        const sync::biased_lock::owner section(lock);
+        const section guard(lock);
         const std::uint32_t from = hint(published);
         set(published, hint(finished));
         return {from, hint(finished)};
     }
 
     // --- anybody
-    /// May be stale, unless a barrier orders it.
+    /// Exact, and more: whatever the owner does afterwards, it does knowing what the caller knew (O2).
+    bool has_unstarted() noexcept {
+        const section guard(lock);
+        return hint(head) < hint(tail);
+    }
+    /// May be stale.
     std::uint32_t approx_unstarted() const noexcept { return below(hint(head), hint(tail)); }
     std::uint32_t approx_outbox() const noexcept { return below(hint(published), hint(finished)); }
 
     /// A thief takes the younger half of what has not started. Returns how many it stored at `into`.
     std::uint32_t steal(record** into) noexcept {
-        const sync::biased_lock::visitor section(lock);
+        const section guard(lock);
         const std::uint32_t end = hint(tail);
         const std::uint32_t from = hint(head) + (end - hint(head)) / 2;
         for (std::uint32_t at = from; at < end; ++at) *into++ = items[at];
@@ -100,7 +108,7 @@ struct alignas(64) pump final : ticket {
     }
     /// The consumer takes the outbox.
     std::uint32_t empty_outbox(record** into) noexcept {
-        const sync::biased_lock::visitor section(lock);
+        const section guard(lock);
         const std::uint32_t from = hint(published);
         const std::uint32_t end = hint(finished);
         for (std::uint32_t at = from; at < end; ++at) *into++ = items[at];

@@ -7,7 +7,6 @@
 
 #include <sys/resource.h>
 
-#include "barrier.hpp"
 #include "stream_engine.hpp"
 
 namespace penstock::inline v0::detail {
@@ -17,13 +16,15 @@ using namespace std::chrono_literals;
 
 /// A batch shares the cost of turn, queue and wake-up among its tasks. It grows while it is cheap enough for those to
 /// matter, and shrinks before it is long enough for the consumer or another stream to notice.
-constexpr auto short_batch = 4us;
-constexpr auto long_batch = 16us;
+constexpr auto short_batch = 10us;
+constexpr auto long_batch = 40us;
 
 /// What a consumer may run itself: tasks so short that no result has to wait for its attention.
-constexpr auto short_task = 10us;
+constexpr auto short_task = 40us;
 /// No more work than taking a result is: then a consumer that only takes keeps a core busy, too.
-constexpr auto tiny_task = 250ns;
+constexpr auto tiny_to_take = 500ns;
+/// Less work than handing a record to another core and back: then the consumer runs such tasks best alone.
+constexpr auto tiny_to_run = 120ns;
 
 /// What takes so long was hardly short, whoever had the core meanwhile.
 constexpr auto long_task = 10ms;
@@ -64,18 +65,16 @@ bool stream_engine::fill(pump& at) noexcept {
     std::size_t count = 0;
     if (open()) {
         at.clear();
-        const std::size_t most = std::min({std::size_t{at.batch}, fair_share_, room()});
+        const std::size_t wanted = std::min<std::size_t>(at.batch, fair_share_);
+        const std::size_t most = std::min(wanted, room(wanted));
         while (count < most && pull_one(at)) {
             ++count;
-            sync::light_barrier();  // O2, with retire() and sleep(): whoever rests sees the item, or is seen resting
             // C12: the next pull may block. What has been pulled must not wait for it while somebody could run it.
-            const std::uint32_t bits = attention_.load(std::memory_order_relaxed);
-            if (bits & (places_idle | consumer_helps)) break;
+            if (attention_.load() & (places_idle | consumer_helps)) break;  // O2, with retire() and sleep()
         }
     }
     turn_.store(false);
-    sync::light_barrier();  // O2, with retire(): whoever found the turn taken and rested sees it free, or is seen resting
-    call_for_help(attention_.load(std::memory_order_relaxed), 0);
+    call_for_help(attention_.load(), 0);  // O2, with retire() and sleep(), who found the turn taken
     return count > 0;
 }
 
@@ -135,16 +134,15 @@ record* stream_engine::vacant_record() noexcept {
 void stream_engine::end_source(std::exception_ptr error) noexcept {
     producer_threw_.store(error != nullptr);
     producer_error_ = std::move(error);
-    source_ended_.store(true, std::memory_order_release);  // O4
-    sync::light_barrier();                                 // O2, with sleep() and doze()
-    if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
+    source_ended_.store(true);  // O4
+    if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();  // O2, with sleep() and doze()
 }
 
 /// Holding the turn.
-std::size_t stream_engine::room() noexcept {
+std::size_t stream_engine::room(std::size_t wanted) noexcept {
     const std::size_t pulled = pulled_.load(std::memory_order_relaxed);
-    // Summing up what ended reads a line of every pump: only when what is known does not do.
-    if (admission_.limit_room(pulled, ended_seen_) < pump::capacity) ended_seen_ = ended_total();
+    // Summing up what ended takes a cache line from every pump: only when what is known does not do.
+    if (admission_.limit_room(pulled, ended_seen_) < wanted) ended_seen_ = ended_total();
     return admission_.room(pulled, ended_seen_, taken_.load(std::memory_order_acquire));
 }
 
@@ -161,10 +159,21 @@ std::size_t stream_engine::ended_total() const noexcept {
 }
 
 /// Whether an idle thread would find something to do: unstarted tasks anywhere, or room and nobody at the producer.
-bool stream_engine::work_visible() const noexcept {
-    return unstarted_anywhere() || (open() && !turn_.load() && approx_room() > 0);
+bool stream_engine::work_to_do() const noexcept {
+    return has_unstarted() || (open() && !turn_.load() && approx_room() > 0);
 }
 
+/// Visits every batch: exact (O2).
+bool stream_engine::has_unstarted() const noexcept {
+    bool found = false;
+    for (const auto& slot : pumps_) {
+        pump* other = slot.load();
+        if (other && other->has_unstarted()) found = true;
+    }
+    return found;
+}
+
+/// May be stale.
 bool stream_engine::unstarted_anywhere() const noexcept {
     return std::any_of(pumps_.begin(), pumps_.end(), [](const auto& slot) {
         const pump* other = slot.load(std::memory_order_acquire);
@@ -220,9 +229,8 @@ bool stream_engine::take_half(pump& at, pump& victim) noexcept {
 void stream_engine::run_batch(pump& at) noexcept {
     for (;;) {
         record* next = at.advance();
-        sync::light_barrier();  // O2, with sleep() and retire(): a finished task is seen by who rests, or rest is seen here
-        const std::uint32_t bits = attention_.load(std::memory_order_relaxed);
-        if (bits != 0) [[unlikely]] attend(at, bits, next != nullptr);
+        const std::uint32_t bits = attention_.load();  // O2, with sleep() and retire()
+        if (bits & for_every_task) [[unlikely]] attend(at, bits, next != nullptr);
         if (!next) break;
         start(at, *next);
     }
@@ -240,7 +248,6 @@ void stream_engine::drop(record& task) noexcept {
     source_.discard(task);
     task.state.store(stage::dropped, std::memory_order_release);  // O1
     dropped_.fetch_add(1);  // I5
-    sync::light_barrier();  // O2, with sleep()
     if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
 }
 
@@ -255,19 +262,23 @@ void stream_engine::settle_error(record& task) noexcept {
 
 /// The slow part of a task's end. `more`: the pump has another task to run before it comes back to the producer.
 void stream_engine::attend(pump& at, std::uint32_t bits, bool more) noexcept {
-    if (bits & consumer_waits && !in_order_) publish(at);
-    const auto begin = clock::now();
     if (bits & consumer_waits) {
+        if (!in_order_) publish(at);
         const record* awaited = awaited_.load();
         // Without one the consumer parked before its record was pulled: it must look which it is.
         const bool found = in_order_ && (!awaited || awaited->state.load(std::memory_order_acquire) >= stage::finished);
-        if (found || bits & (stopping | failing)) wake_consumer();
+        if (found || bits & (stopping | failing)) make_way(at, &stream_engine::wake_consumer);
     } else if (bits & consumer_roused) {
-        // Woken is not running: both cores are busy, and the scheduler preempts nobody for it. Let it have this one.
-        std::this_thread::yield();
+        // Woken is not running: all cores are busy, and the scheduler preempts nobody for it. Let it have this one.
+        make_way(at, &stream_engine::yield);
     }
     if (more) call_for_help(bits, at.approx_unstarted());
-    // What others had of this thread's time says nothing about its tasks.
+}
+
+/// What others have of this thread's time says nothing about its tasks.
+void stream_engine::make_way(pump& at, void (stream_engine::*act)()) noexcept {
+    const auto begin = clock::now();
+    (this->*act)();
     at.attending += clock::now() - begin;
 }
 
@@ -277,20 +288,18 @@ void stream_engine::publish(pump& at) noexcept {
     if (from == to) return;
     if (!in_order_) queue_.push(at.number, at.items.data() + from, to - from);
     const std::size_t published = published_.fetch_add(to - from) + (to - from);
-    sync::light_barrier();  // O2, with sleep() and doze()
-    const std::uint32_t bits = attention_.load(std::memory_order_relaxed);
+    const std::uint32_t bits = attention_.load();  // O2, with sleep() and doze()
     const bool awaited = bits & consumer_waits && !in_order_;  // in submission order attend() knows better
     if (!awaited && !(bits & consumer_dozes && published >= doze_target_.load())) return;
-    const auto begin = clock::now();
-    wake_consumer();
-    at.attending += clock::now() - begin;
+    make_way(at, &stream_engine::wake_consumer);
 }
 
 void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
     if (tasks == 0) return;
     judge(spent, tasks);
-    const bool tiny = spent < tiny_task * tasks;
-    if (tiny_tasks_.load(std::memory_order_relaxed) != tiny) tiny_tasks_.store(tiny, std::memory_order_relaxed);
+    auto& tiny = &at == own_ ? tiny_to_run_ : tiny_to_take_;
+    const bool is_tiny = spent < (&at == own_ ? tiny_to_run : tiny_to_take) * tasks;
+    if (tiny.load(std::memory_order_relaxed) != is_tiny) tiny.store(is_tiny, std::memory_order_relaxed);
     if (spent < short_batch && tasks >= at.batch) {
         at.batch = std::min(at.batch * 2, pump::capacity);
     } else if (spent > long_batch) {

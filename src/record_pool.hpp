@@ -14,23 +14,19 @@ namespace penstock::inline v0::detail {
 /// The consumer gives, the holder of the producer's turn takes. All but a few of what was given can be taken at once, so no
 /// more records are ever made than are in use, and those few.
 ///
-/// They travel in small arrays of pointers: whoever takes one can have all its cache lines fetched together, where a linked
-/// list would wait for each line to learn of the next. Only what finds the array still full is linked.
+/// They travel in bundles of pointers: whoever takes one has all its cache lines fetched together, where a linked list would
+/// wait for each line to learn of the next. Only what finds the ring of bundles full is linked.
 class record_pool {
 public:
-    static constexpr std::size_t bundle = 16;
-
     /// The consumer.
     void give(record& vacant) noexcept {
         given_[given_count_++] = &vacant;
         if (given_count_ < bundle) return;
         given_count_ = 0;
-        if (waiting_count_.load(std::memory_order_acquire) == 0) {  // O6
-            waiting_ = given_;
-            waiting_count_.store(bundle, std::memory_order_release);  // O6
-        } else {
-            link_given();
-        }
+        const std::size_t at = filled_.load(std::memory_order_relaxed);
+        if (at - emptied_.load(std::memory_order_acquire) == bundles) return link_given();  // O6
+        ring_[at % bundles] = given_;
+        filled_.store(at + 1, std::memory_order_release);  // O6
     }
 
     /// The holder of the turn. Null if there is none.
@@ -48,6 +44,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t bundle = 16;
+    static constexpr std::size_t bundles = 8;
     using array = std::array<record*, bundle>;
 
     /// One thread pushes and the other takes all: there is no ABA.
@@ -60,10 +58,11 @@ private:
     }
 
     void refill() noexcept {
-        if (waiting_count_.load(std::memory_order_acquire) != 0) {  // O6
-            taken_ = waiting_;
+        const std::size_t at = emptied_.load(std::memory_order_relaxed);
+        if (at != filled_.load(std::memory_order_acquire)) {  // O6
+            taken_ = ring_[at % bundles];
             taken_count_ = bundle;
-            waiting_count_.store(0, std::memory_order_release);  // O6
+            emptied_.store(at + 1, std::memory_order_release);  // O6
             for (record* vacant : taken_) __builtin_prefetch(vacant, 1);
         } else if (linked_.load(std::memory_order_relaxed)) {
             chain_ = linked_.exchange(nullptr, std::memory_order_acquire);  // O6
@@ -73,14 +72,15 @@ private:
     // The consumer's.
     array given_;
     std::size_t given_count_ = 0;
+    sync::atomic<std::size_t> filled_{0};
     // Between the two.
-    alignas(64) sync::atomic<std::size_t> waiting_count_{0};
-    array waiting_;
+    alignas(64) std::array<array, bundles> ring_;
     sync::atomic<record*> linked_{nullptr};
     // The turn's.
     alignas(64) array taken_;
     std::size_t taken_count_ = 0;
     record* chain_ = nullptr;
+    sync::atomic<std::size_t> emptied_{0};
 };
 
 }  // namespace penstock::inline v0::detail

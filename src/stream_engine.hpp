@@ -74,6 +74,7 @@ private:
         failing = 64,          ///< a task failed, with on_error::stop
         leaving = 128,         ///< the stream is being joined
         consumer_dozes = 256,  ///< it is parked for a moment, until doze_target_ results are published
+        for_every_task = consumer_waits | consumer_nested | consumer_roused | places_idle | stopping | failing,
     };
     using clock = std::chrono::steady_clock;
 
@@ -93,16 +94,18 @@ private:
     void settle_error(record& task) noexcept;
     void drop(record& task) noexcept;
     void attend(pump& at, std::uint32_t bits, bool more) noexcept;
+    void make_way(pump& at, void (stream_engine::*act)()) noexcept;
     void publish(pump& at) noexcept;
     void adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept;
     void judge(clock::duration spent, std::size_t tasks) noexcept;
     record* vacant_record() noexcept;
     void end_source(std::exception_ptr error) noexcept;
-    std::size_t room() noexcept;
+    std::size_t room(std::size_t wanted) noexcept;
     std::size_t ended_total() const noexcept;
     bool open() const noexcept;
     std::size_t approx_room() const noexcept;
-    bool work_visible() const noexcept;
+    bool work_to_do() const noexcept;
+    bool has_unstarted() const noexcept;
 
     // Places: who has one, who rests, who comes back: places.cpp.
     void serve_once(pump& at) noexcept;
@@ -112,6 +115,7 @@ private:
     bool rest(resting& state) noexcept;
     bool nap(resting& state, std::uint32_t word) noexcept;
     bool displaced() const noexcept;
+    std::size_t awake_enough() const noexcept;
     void set_places_locked(std::size_t places) noexcept;
     bool schedule_locked(pump& ready) noexcept;
     void leave_locked(pump& at, bool with_place) noexcept;
@@ -142,7 +146,8 @@ private:
     bool result_visible() const noexcept;
     bool anything_to_do(bool nested, bool may_help) noexcept;
     bool rouse_consumer() noexcept;
-    void wake_consumer() noexcept;
+    void wake_consumer();
+    void yield();
 
     // The end: ending.cpp.
     void fail(record& task) noexcept;
@@ -179,7 +184,8 @@ private:
     sync::atomic<bool> source_ended_{false};  ///< O4: released after the last write of pulled_ and of producer_error_
     sync::atomic<std::uint32_t> trust_{0};  ///< that the next task will be short, see judge()
     sync::atomic<bool> consumer_helping_{false};
-    sync::atomic<bool> tiny_tasks_{false};  ///< they cost about what taking them does
+    sync::atomic<bool> tiny_to_take_{false};  ///< as the pumps find
+    sync::atomic<bool> tiny_to_run_{false};   ///< as the consumer finds that runs them
     sync::atomic<std::size_t> fail_index_{SIZE_MAX};
     sync::atomic<record*> first_failed_{nullptr};
     sync::atomic<record*> awaited_{nullptr};  ///< submission order: what the parked consumer waits for
