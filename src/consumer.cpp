@@ -43,7 +43,7 @@ record* stream_engine::next(const wait_until& wait) {
     const bool nested = task_frame::innermost() || on_worker_thread();
     const bool may_help = nested ? wait.may_wait : wait.may_help && help_ && !deadline_;
     // A consumer that is awake in a stream of tiny tasks takes a core, whether it helps at the moment or only takes.
-    const bool busy = may_help || (wait.may_wait && tiny_to_take_.load(std::memory_order_relaxed));
+    const bool busy = may_help || (wait.may_wait && tiny_to_take_);
     set_helping(!nested && busy && short_tasks());
     bool helped = false;
     for (;;) {
@@ -276,7 +276,7 @@ void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, b
     if (deadline_ && (!until || *deadline_ < *until)) until = deadline_;
     if (short_tasks()) {
         // Spinning is for a consumer that has a core: it helps, or takes as fast as tasks end.
-        const bool has_core = may_help || tiny_to_take_.load(std::memory_order_relaxed);
+        const bool has_core = may_help || tiny_to_take_;
         if (has_core && spin_for_result()) return;
         if (!may_help && doze(until)) return;
     }
@@ -309,8 +309,12 @@ bool stream_engine::doze(std::optional<clock::time_point> until) noexcept {
 bool stream_engine::spin_for_result() noexcept {
     const auto until = clock::now() + spin_time;
     do {
-        if (result_visible()) return true;
-        for (int pauses = 0; pauses < 16; ++pauses) sync::pause();
+        for (int look = 0; look < 4; ++look) {
+            if (result_visible()) return true;
+            for (int pauses = 0; pauses < 16; ++pauses) sync::pause();
+        }
+        // On a busy machine the results may be made on this very core.
+        yield();
     } while (clock::now() < until);
     return false;
 }

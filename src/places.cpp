@@ -70,7 +70,7 @@ bool stream_engine::displaced() const noexcept {
 
 /// How many pumps are enough beside a consumer that takes a core.
 std::size_t stream_engine::awake_enough() const noexcept {
-    return tiny_to_run_.load(std::memory_order_relaxed) ? 1 : max_pumps_;
+    return tiny_to_run_ ? 1 : max_pumps_;
 }
 
 /// Keeps the place, for the moment the helping consumer is found gone. Returns whether it was still there.

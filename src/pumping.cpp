@@ -297,9 +297,11 @@ void stream_engine::publish(pump& at) noexcept {
 void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
     if (tasks == 0) return;
     judge(spent, tasks);
-    auto& tiny = &at == own_ ? tiny_to_run_ : tiny_to_take_;
-    const bool is_tiny = spent < (&at == own_ ? tiny_to_run : tiny_to_take) * tasks;
-    if (tiny.load(std::memory_order_relaxed) != is_tiny) tiny.store(is_tiny, std::memory_order_relaxed);
+    if (at.number == max_pumps_) {
+        tiny_to_run_.count(spent < tiny_to_run * tasks);
+    } else {
+        tiny_to_take_.count(spent < tiny_to_take * tasks);
+    }
     if (spent < short_batch && tasks >= at.batch) {
         at.batch = std::min(at.batch * 2, pump::capacity);
     } else if (spent > long_batch) {

@@ -2,6 +2,7 @@
 /// One stream's protocol: from the producer's turn to the consumer. README.md beside this file explains it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -33,6 +34,20 @@ struct lineage {
 };
 
 struct resting;
+
+/// What most of the last few batches said. Single ones are often wrong: their thread was preempted. Advice, never relied on.
+class majority {
+public:
+    void count(bool says_so) noexcept {
+        const int score = score_.load(std::memory_order_relaxed);
+        const int next = std::clamp(score + (says_so ? 1 : -1), 0, 16);
+        if (next != score) score_.store(next, std::memory_order_relaxed);
+    }
+    explicit operator bool() const noexcept { return score_.load(std::memory_order_relaxed) > 8; }
+
+private:
+    sync::atomic<int> score_{0};
+};
 
 class stream_engine {
 public:
@@ -184,8 +199,8 @@ private:
     sync::atomic<bool> source_ended_{false};  ///< O4: released after the last write of pulled_ and of producer_error_
     sync::atomic<std::uint32_t> trust_{0};  ///< that the next task will be short, see judge()
     sync::atomic<bool> consumer_helping_{false};
-    sync::atomic<bool> tiny_to_take_{false};  ///< as the pumps find
-    sync::atomic<bool> tiny_to_run_{false};   ///< as the consumer finds that runs them
+    majority tiny_to_take_;  ///< as the pumps find
+    majority tiny_to_run_;   ///< as the consumer finds that runs them
     sync::atomic<std::size_t> fail_index_{SIZE_MAX};
     sync::atomic<record*> first_failed_{nullptr};
     sync::atomic<record*> awaited_{nullptr};  ///< submission order: what the parked consumer waits for

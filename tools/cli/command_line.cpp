@@ -50,7 +50,8 @@ void add_digest(CLI::App& program, digest_options& chosen) {
     CLI::App& digest = *program.add_subcommand("digest", digest_description);
     add_count(digest, "-j,--workers", most_workers, chosen.workers,
               "Threads that read and hash (default: one per core)");
-    add_count(digest, "--limit", most_in_flight, chosen.limit, "Files in flight at once (default: 4 per worker)");
+    add_count(digest, "--limit", most_in_flight, chosen.limit,
+              fmt::format("Files in flight at once (default: {} per worker)", default_limit_per_worker));
     // For the help only: operands do not come this way.
     digest.add_option("PATH", CLI::callback_t{}, "Files and folders; - or none: stdin")->expected(0, -1)->type_name("");
     digest.footer(std::string(digest_notes) + exit_statuses);

@@ -53,10 +53,8 @@ int run_digest(const digest_options& chosen) {
     executor ex = chosen.workers == 0 ? executor() : executor(chosen.workers);
     walk targets(chosen.paths.empty() ? std::vector<std::string>{"-"} : chosen.paths);
 
-    // More files than workers: a worker that ends a file finds the next one admitted, and the finished ones that wait
-    // for their turn behind a large file do not hold the others up.
     options how;
-    how.limit = chosen.limit == 0 ? 4 * ex.workers() : chosen.limit;
+    how.limit = chosen.limit == 0 ? default_limit_per_worker * ex.workers() : chosen.limit;
     how.order = order::submission;
 
     bool all_well = true;

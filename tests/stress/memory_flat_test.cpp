@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+/// C10, S8: memory does not grow with the number of tasks. Measured from outside, in processes that do nothing else:
+/// the same stream of empty tasks, once a hundred times as long.
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include <unistd.h>
+
+#include "stress/support.hpp"
+
+namespace stress {
+namespace {
+
+class MemoryFlat : public Scenario {};
+
+/// The most that this process has ever had in memory, in KiB. (Not getrusage: its figure for a child includes what the
+/// parent had when it started the child.)
+std::size_t peak_kib() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("VmHWM:")) return std::stoul(line.substr(6));
+    }
+    return 0;
+}
+
+constexpr const char* child_variable = "PENSTOCK_FLAT_TASKS";
+
+/// Runs this very program with so many tasks, and reads what it prints.
+std::size_t peak_of_child(std::size_t n, const char* test) {
+    std::string self(4096, '\0');
+    self.resize(static_cast<std::size_t>(std::max<ssize_t>(readlink("/proc/self/exe", self.data(), self.size()), 0)));
+    std::ostringstream command;
+    command << child_variable << '=' << n << " '" << self << "' --gtest_filter=" << test;
+    const std::unique_ptr<FILE, int (*)(FILE*)> output(popen(command.str().c_str(), "r"), pclose);
+    std::size_t peak = 0;
+    std::string line(256, '\0');
+    while (output && std::fgets(line.data(), static_cast<int>(line.size()), output.get())) {
+        if (line.starts_with("peak ")) peak = std::stoul(line.substr(5));
+    }
+    return peak;
+}
+
+void compare(penstock::order order, bool help, const char* test) {
+    if (under_sanitizer) GTEST_SKIP() << "a sanitizer's own memory grows";
+    if (const std::size_t n = number_from_environment(child_variable, 0); n != 0) {
+        penstock::executor ex(2);
+        std::size_t count = 0;
+        for (auto& done :
+             penstock::as_completed(ex, numbers(n), [](std::size_t) {}, {.limit = 64, .order = order, .help = help})) {
+            count += done.has_value();
+            if (count % 1024 == 0) watchdog::progress();
+        }
+        EXPECT_EQ(count, n);
+        std::printf("peak %zu\n", peak_kib());
+        return;
+    }
+    const std::size_t few = peak_of_child(100'000, test);
+    watchdog::progress();
+    const std::size_t many = peak_of_child(10'000'000, test);
+    ASSERT_GT(few, 0U);
+    ASSERT_GT(many, 0U);
+    EXPECT_LE(many, few + 1024) << "KiB";
+    testing::Test::RecordProperty("few_kib", static_cast<int>(few));
+    testing::Test::RecordProperty("many_kib", static_cast<int>(many));
+}
+
+TEST_F(MemoryFlat, AHundredTimesTheTasksNeedNoMoreMemoryInCompletionOrder) {
+    compare(penstock::order::completion, true, "MemoryFlat.*CompletionOrder");
+}
+TEST_F(MemoryFlat, AHundredTimesTheTasksNeedNoMoreMemoryInSubmissionOrder) {
+    compare(penstock::order::submission, true, "MemoryFlat.*SubmissionOrder");
+}
+TEST_F(MemoryFlat, AHundredTimesTheTasksNeedNoMoreMemoryWithoutHelp) {
+    compare(penstock::order::completion, false, "MemoryFlat.*WithoutHelp");
+}
+
+}  // namespace
+}  // namespace stress

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/// The fixtures: nothing is left when a test ends, and every promise is tried with 1, 2 and 8 workers, in both orders,
+/// with and without a helping consumer.
+#pragma once
+
+#include <cstddef>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <penstock/penstock.hpp>
+
+#include "tracked.hpp"
+#include "waiting.hpp"
+#include "watchdog.hpp"
+
+namespace support {
+
+/// Checks that every tracked object has been destroyed, after the members of the fixture have been.
+class tracked_test : public ::testing::Test {
+protected:
+    tracked_test() { tracked::start_afresh(); }
+    ~tracked_test() override {
+        EXPECT_EQ(tracked::live(), 0) << "objects were left behind";
+        EXPECT_EQ(tracked::faults(), 0) << "objects were used that were not alive";
+    }
+};
+
+struct setting {
+    std::size_t workers = 2;
+    penstock::order order = penstock::order::completion;
+    bool help = true;
+};
+
+inline std::string name_of(const setting& s) {
+    return "workers" + std::to_string(s.workers) +
+           (s.order == penstock::order::submission ? "_submission" : "_completion") + (s.help ? "_help" : "_nohelp");
+}
+inline std::ostream& operator<<(std::ostream& to, const setting& s) { return to << name_of(s); }
+
+/// For INSTANTIATE_TEST_SUITE_P.
+inline std::string name_of_setting(const ::testing::TestParamInfo<setting>& info) { return name_of(info.param); }
+
+inline std::vector<setting> every_setting() {
+    std::vector<setting> all;
+    for (const std::size_t workers : {1U, 2U, 8U}) {
+        for (const auto order : {penstock::order::completion, penstock::order::submission}) {
+            for (const bool help : {true, false}) all.push_back({workers, order, help});
+        }
+    }
+    return all;
+}
+
+inline std::vector<setting> every_width() { return {{.workers = 1}, {.workers = 2}, {.workers = 8}}; }
+
+class contract_test : public tracked_test, public ::testing::WithParamInterface<setting> {
+protected:
+    bool in_order() const { return GetParam().order == penstock::order::submission; }
+    std::size_t workers() const { return GetParam().workers; }
+    /// The setting's options, with a limit.
+    penstock::options with(std::size_t limit, std::size_t buffer = penstock::auto_buffer) const {
+        penstock::options settings;
+        settings.limit = limit;
+        settings.buffer = buffer;
+        settings.order = GetParam().order;
+        settings.help = GetParam().help;
+        return settings;
+    }
+
+    penstock::executor ex{GetParam().workers};
+};
+
+/// Takes everything; how many it was.
+template <class Stream>
+std::size_t drain(Stream& stream) {
+    std::size_t count = 0;
+    while (stream.next()) ++count;
+    return count;
+}
+
+}  // namespace support

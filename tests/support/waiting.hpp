@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/// How tests wait: for a condition, with a generous bound, and never for a length of time.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+#include <thread>
+
+namespace support {
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define PENSTOCK_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define PENSTOCK_TEST_SANITIZED 1
+#endif
+#endif
+#ifdef PENSTOCK_TEST_SANITIZED
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+
+/// Longer than anything that is going to happen takes; shorter than the watchdog's.
+inline constexpr std::chrono::seconds patience{sanitized ? 200 : 20};
+
+/// Whether `condition` has come true.
+template <class Condition>
+bool eventually(Condition condition) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() >= until) return false;
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    return true;
+}
+
+/// Holds whoever comes until it is opened.
+class latch {
+public:
+    void open() {
+        const std::lock_guard guard(mutex_);
+        open_ = true;
+        changed_.notify_all();
+    }
+    /// False: nobody opened it.
+    [[nodiscard]] bool wait() {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, patience, [this] { return open_; });
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool open_ = false;
+};
+
+/// Holds whoever comes until `size` are there at once; then all of them go, and it begins anew.
+class rendezvous {
+public:
+    explicit rendezvous(std::size_t size) : size_(size) {}
+    /// False: the others did not come.
+    [[nodiscard]] bool arrive() {
+        std::unique_lock lock(mutex_);
+        const std::size_t mine = met_;
+        if (++waiting_ == size_) {
+            waiting_ = 0;
+            ++met_;
+            changed_.notify_all();
+            return true;
+        }
+        return changed_.wait_for(lock, patience, [&] { return met_ != mine; });
+    }
+    /// Waits from outside until they have met for the first time.
+    [[nodiscard]] bool happened() {
+        std::unique_lock lock(mutex_);
+        return changed_.wait_for(lock, patience, [&] { return met_ > 0; });
+    }
+
+private:
+    const std::size_t size_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::size_t waiting_ = 0;
+    std::size_t met_ = 0;
+};
+
+/// Counts who is inside. Shares no code with the library.
+class meter {
+public:
+    class visit {
+    public:
+        explicit visit(meter& m) : meter_(m) {
+            const long now = meter_.inside_.fetch_add(1) + 1;
+            long most = meter_.most_.load();
+            while (most < now && !meter_.most_.compare_exchange_weak(most, now)) {
+            }
+        }
+        visit(const visit&) = delete;
+        visit& operator=(const visit&) = delete;
+        ~visit() { meter_.inside_.fetch_sub(1); }
+
+    private:
+        meter& meter_;
+    };
+
+    long inside() const { return inside_.load(); }
+    long most() const { return most_.load(); }
+
+private:
+    std::atomic<long> inside_{0};
+    std::atomic<long> most_{0};
+};
+
+/// Keeps the processor busy for about this long, as a task does that calculates.
+inline void spin_for(std::chrono::nanoseconds time) {
+    const auto until = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < until) {
+    }
+}
+
+}  // namespace support

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""Where bytes come from other than files, and where lines go."""
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import support
+
+
+class Input(support.ToolTest):
+    def test_without_paths_stdin_is_digested(self):
+        self.assert_success(self.digest(input=b"some input"), support.line(b"some input", b"-"))
+
+    def test_a_dash_is_stdin_among_files(self):
+        self.write(b"a")
+        self.assert_success(self.digest("a", "-", "a", input=b"x" * 1_000_000),
+                            support.line(b"a", b"a") + support.line(b"x" * 1_000_000, b"-") + support.line(b"a", b"a"))
+
+    def test_a_second_dash_finds_stdin_at_its_end(self):
+        for _ in range(20):
+            result = self.digest("-", "-", "-", input=b"x" * 300_000)
+            self.assert_success(result, support.line(b"x" * 300_000, b"-") + 2 * support.line(b"", b"-"))
+
+    def test_a_file_as_stdin_is_digested_from_where_it_stands(self):
+        self.write(b"file", b"0123456789")
+        with open(self.path(b"file"), "rb", buffering=0) as file:
+            file.read(4)
+            self.assert_success(self.digest(stdin=file), support.line(b"456789", b"-"))
+
+    def test_a_pipe_that_gives_little_by_little_is_read_to_its_end(self):
+        running = self.start_digest(stdin=subprocess.PIPE)
+        for _ in range(10):
+            running.stdin.write(b"drop")
+            running.stdin.flush()
+            time.sleep(0.01)
+        self.assertEqual(running.communicate(timeout=support.PATIENCE), (support.line(b"drop" * 10, b"-"), b""))
+
+    def test_a_closed_stdin_is_an_error_and_no_other_file_takes_its_place(self):
+        self.write(b"a")
+        result = self.run_program(["sh", "-c", 'exec "$0" digest a - a <&-', support.BINARY])
+        self.assertEqual(result.stdout, 2 * support.line(b"a", b"a"))
+        self.assertEqual((result.stderr, result.returncode), (b"penstock: -: Bad file descriptor\n", 1))
+
+    def test_a_folder_as_stdin_is_an_error(self):
+        folder = os.open(self.folder, os.O_RDONLY)
+        result = self.digest(stdin=folder)
+        os.close(folder)
+        self.assertEqual((result.stdout, result.stderr), (b"", b"penstock: -: Is a directory\n"))
+        self.assertEqual(result.returncode, 1)
+
+    def test_a_file_called_dash_is_named_with_its_folder(self):
+        self.write(b"-")
+        self.assert_success(self.digest("./-"), support.line(b"-", b"./-"))
+
+    def test_a_device_as_argument_is_read(self):
+        self.assert_same_as_sha256sum(b"/dev/null", b"/dev/null")
+
+    def test_dev_stdin_is_read_once_however_often_it_is_named(self):
+        result = self.digest("/dev/stdin", "/dev/stdin", "-", input=b"x" * 300_000)
+        self.assert_success(result, support.line(b"x" * 300_000, b"/dev/stdin") + support.line(b"", b"/dev/stdin")
+                            + support.line(b"", b"-"))
+
+    def test_a_fifo_as_argument_is_waited_for_while_lines_before_it_are_out(self):
+        self.write(b"a")
+        self.write(b"tree/b")
+        os.mkfifo(self.path(b"fifo"))
+        running = self.start_digest("a", "tree", "fifo", "a")
+        self.assertEqual(running.stdout.readline(), support.line(b"a", b"a"))
+        self.assertEqual(running.stdout.readline(), support.line(b"tree/b", b"tree/b"))
+        self.assertIsNone(running.poll())
+        with open(self.path(b"fifo"), "wb") as fifo:
+            fifo.write(b"through the fifo")
+        self.assertEqual(running.stdout.read(), support.line(b"through the fifo", b"fifo") + support.line(b"a", b"a"))
+        self.assertEqual(running.wait(support.PATIENCE), 0)
+
+    def test_fifos_more_than_workers_do_not_block_each_other(self):
+        names = [b"fifo%d" % number for number in range(12)]
+        for name in names:
+            os.mkfifo(self.path(name))
+        running = self.start_digest("-j", "2", *names)
+
+        def fill(name):
+            with open(self.path(name), "wb") as fifo:
+                fifo.write(name)
+        writers = [threading.Thread(target=fill, args=[name]) for name in reversed(names)]
+        for writer in writers:
+            writer.start()
+        self.assertEqual(running.communicate(timeout=support.PATIENCE)[0], b"".join(support.line(n, n) for n in names))
+        for writer in writers:
+            writer.join()
+
+
+class Output(support.ToolTest):
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = support.new_folder()
+        cls.addClassCleanup(support.remove, cls.shared)
+        for number in range(2000):
+            support.write_file(cls.shared + b"/tree/%04d" % number, b"tree/%04d" % number)
+
+    def setUp(self):
+        super().setUp()
+        os.symlink(self.shared + b"/tree", self.path(b"tree"))
+
+    def test_a_full_disk_is_reported_and_ends_the_work(self):
+        with open("/dev/full", "wb") as full:
+            result = self.digest("tree", stdout=full)
+        self.assertEqual((result.stderr, result.returncode), (b"penstock: write error: No space left on device\n", 1))
+
+    def test_help_and_version_notice_a_full_disk(self):
+        for option in ["--help", "--version"]:
+            with self.subTest(option=option), open("/dev/full", "wb") as full:
+                result = self.penstock(option, stdout=full)
+                self.assertEqual(result.stderr, b"penstock: write error: No space left on device\n")
+                self.assertEqual(result.returncode, 1)
+
+    def test_a_closed_stdout_is_reported(self):
+        result = self.run_program(["sh", "-c", 'exec "$0" digest tree >&-', support.BINARY])
+        self.assertEqual((result.stderr, result.returncode), (b"penstock: write error: Bad file descriptor\n", 1))
+
+    def test_a_closed_pipe_ends_the_program_as_it_ends_others(self):
+        running = self.start_digest("tree")
+        running.stdout.readline()
+        running.stdout.close()
+        self.assertEqual(running.wait(support.PATIENCE), -signal.SIGPIPE)
+        running.stdout = None
+
+    def test_a_closed_pipe_is_reported_if_its_signal_is_ignored(self):
+        running = self.start_digest("tree", restore_signals=False)  # Python itself ignores SIGPIPE
+        running.stdout.readline()
+        running.stdout.close()
+        running.stdout = None
+        self.assertEqual(running.stderr.read(), b"penstock: write error: Broken pipe\n")
+        self.assertEqual(running.wait(support.PATIENCE), 1)
+
+    def test_a_slow_reader_gets_every_line_though_the_pipe_does_not_block(self):
+        read_end, write_end = support.small_pipe()
+        os.set_blocking(write_end, False)
+        running = self.start_digest("tree", stdout=write_end)
+        os.close(write_end)
+        support.wait_until_stalled(read_end)
+        with open(read_end, "rb") as output:
+            lines = output.read()
+        _, messages = running.communicate(timeout=support.PATIENCE)
+        names = support.files_below(self.folder, b"tree")
+        self.assertEqual(lines, b"".join(support.line(name, name) for name in names))
+        self.assertEqual((messages, running.returncode), (b"", 0))
+
+    def test_the_same_bytes_go_to_a_file(self):
+        with open(self.path(b"output"), "wb") as output:
+            self.digest("tree", stdout=output)
+        with open(self.path(b"output"), "rb") as output:
+            self.assertEqual(output.read(), self.digest("tree").stdout)
+
+    def test_a_stop_and_a_continue_lose_nothing(self):
+        running = self.start_digest("tree")
+        lines = running.stdout.readline()
+        for _ in range(5):
+            running.send_signal(signal.SIGSTOP)
+            time.sleep(0.01)
+            running.send_signal(signal.SIGCONT)
+        lines += running.stdout.read()
+        self.assertEqual(lines.count(b"\n"), 2000)
+        self.assertEqual(running.wait(support.PATIENCE), 0)
