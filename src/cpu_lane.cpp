@@ -14,7 +14,8 @@ namespace {
 
 /// Linux keeps 15 bytes of a name: the number matters more than the end of the word.
 void name_thread(const std::string& name, std::size_t index) {
-    const std::string number = "/" + std::to_string(index);
+    std::string number = "/";
+    number += std::to_string(index);
     const std::size_t room = number.size() < 15 ? 15 - number.size() : 0;
     pthread_setname_np(pthread_self(), (name.substr(0, room) + number).c_str());
 }

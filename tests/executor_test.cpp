@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <ctime>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -24,7 +23,6 @@
 namespace {
 
 using namespace std::chrono_literals;
-using support::latch;
 using support::rendezvous;
 using support::test_error;
 using support::tracked_unique;
@@ -51,11 +49,6 @@ protected:
         char name[16] = {};
         pthread_getname_np(pthread_self(), name, sizeof name);
         return name;
-    }
-    static std::chrono::nanoseconds cpu_time() {
-        timespec now{};
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-        return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
     }
 };
 INSTANTIATE_TEST_SUITE_P(, Executor, ::testing::ValuesIn(support::every_width()), support::name_of_setting);
@@ -233,47 +226,6 @@ TEST_P(Executor, LetsEveryStreamHaveItsTurn) {
         ex.submit([] {}).get();
     }
     EXPECT_FALSE(hungry.done());
-}
-
-TEST_P(Executor, UsesNoProcessorWhileItIsIdle) {
-    ex.submit([] {}).get();
-    std::this_thread::sleep_for(20ms);  // to come to rest
-    const auto before = cpu_time();
-    std::this_thread::sleep_for(300ms);
-    EXPECT_LT(cpu_time() - before, support::sanitized ? 150ms : 60ms);
-}
-
-TEST_P(Executor, UsesNoProcessorWhileAConsumerSleepsOnALongTask) {
-    for (const auto order : {penstock::order::completion, penstock::order::submission}) {
-        latch hold;
-        std::jthread consumer([&] {
-            auto stream = penstock::as_completed(
-                ex, std::views::iota(0, 3000),
-                [&](int i) {
-                    if (i >= 2990) {
-                        EXPECT_TRUE(hold.wait());
-                    }
-                },
-                penstock::options{.limit = 2, .order = order});
-            support::drain(stream);
-        });
-        std::this_thread::sleep_for(50ms);
-        const auto before = cpu_time();
-        std::this_thread::sleep_for(300ms);
-        EXPECT_LT(cpu_time() - before, support::sanitized ? 150ms : 60ms);
-        hold.open();
-    }
-}
-
-TEST_P(Executor, UsesNoProcessorWhileAStreamWaitsForItsConsumer) {
-    auto stream = penstock::as_completed(
-        ex, std::views::iota(0), [](int i) { return i; }, 16);
-    for (int i = 0; i < 1000; ++i) ASSERT_TRUE(stream.next());
-    ASSERT_TRUE(support::eventually([&] { return stream.stats().ready == 32; }));
-    std::this_thread::sleep_for(20ms);
-    const auto before = cpu_time();
-    std::this_thread::sleep_for(300ms);
-    EXPECT_LT(cpu_time() - before, support::sanitized ? 150ms : 60ms);
 }
 
 TEST(ExecutorDefaults, OneWorkerForEachUsableProcessor) {
