@@ -328,10 +328,11 @@ bool stream_engine::result_visible() const noexcept {
 
 /// Announced as waiting: exact (O2).
 bool stream_engine::anything_to_do(bool nested, bool may_help) noexcept {
+    const bool unstarted = has_unstarted();  // first of all: it visits every batch
     if (result_visible()) return true;
     refill(true);
     if (ready_first_) return true;
-    if (may_help && turn_.load() && has_unstarted()) return true;
+    if (may_help && turn_.load() && unstarted) return true;
     if (may_help && (nested || short_tasks()) && work_to_do()) return true;
     if (!nested) return false;
     const sync::lock_guard guard(lane_->mutex());
