@@ -1,48 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// What a pump does: take the producer's turn, pull a batch, run it, publish it. README.md has the protocol.
 #include <algorithm>
-#include <array>
-#include <thread>
 #include <utility>
-
-#include <sys/resource.h>
 
 #include "stream_engine.hpp"
 
 namespace penstock::inline v0::detail {
-namespace {
-
-using namespace std::chrono_literals;
-
-/// A batch shares the cost of turn, queue and wake-up among its tasks. It grows while it is cheap enough for those to
-/// matter, and shrinks before it is long enough for the consumer or another stream to notice.
-constexpr auto short_batch = 10us;
-constexpr auto long_batch = 40us;
-
-/// What a consumer may run itself: tasks so short that no result has to wait for its attention.
-constexpr auto short_task = 40us;
-/// No more work than taking a result is: then a consumer that only takes keeps a core busy, too.
-constexpr auto tiny_to_take = 500ns;
-/// Less work than handing a record to another core and back: then the consumer runs such tasks best alone.
-constexpr auto tiny_to_run = 120ns;
-
-/// What takes so long was hardly short, whoever had the core meanwhile.
-constexpr auto long_task = 10ms;
-constexpr std::uint32_t most_trust = 256;
-
-/// A thief goes without what moves on by itself within this many looks, some microseconds.
-constexpr int looks_before_stealing = 64;
-/// While it has enough to do, it lets a pump stand still for so long.
-constexpr auto watch_interval = 50us;
-
-bool preempted_since_last_asked() noexcept {
-    static thread_local long seen = 0;
-    rusage usage{};
-    getrusage(RUSAGE_THREAD, &usage);
-    return std::exchange(seen, usage.ru_nivcsw) != usage.ru_nivcsw;
-}
-
-}  // namespace
 
 bool stream_engine::work(pump& at) noexcept {
     const auto begin = clock::now();
@@ -158,74 +121,6 @@ std::size_t stream_engine::ended_total() const noexcept {
     return total;
 }
 
-/// Whether an idle thread would find something to do: unstarted tasks anywhere, or room and nobody at the producer.
-bool stream_engine::work_to_do() const noexcept {
-    return has_unstarted() || (open() && !turn_.load() && approx_room() > 0);
-}
-
-/// Visits every batch: exact (O2).
-bool stream_engine::has_unstarted() const noexcept {
-    bool found = false;
-    for (const auto& slot : pumps_) {
-        pump* other = slot.load();
-        if (other && other->has_unstarted()) found = true;
-    }
-    return found;
-}
-
-/// May be stale.
-bool stream_engine::unstarted_anywhere() const noexcept {
-    return std::any_of(pumps_.begin(), pumps_.end(), [](const auto& slot) {
-        const pump* other = slot.load(std::memory_order_acquire);
-        return other && other->approx_unstarted() > 0;
-    });
-}
-
-/// C8: with nothing else to do, takes from a pump that does not move on.
-bool stream_engine::steal(pump& at) noexcept {
-    for (const auto& slot : pumps_) {
-        pump* victim = slot.load(std::memory_order_acquire);
-        if (!victim || victim == &at || victim->approx_unstarted() == 0) continue;
-        const std::size_t ended = victim->ended.load(std::memory_order_relaxed);
-        bool moved = false;
-        for (int look = 0; look < looks_before_stealing && !moved; ++look) {
-            sync::pause();
-            moved = victim->ended.load(std::memory_order_relaxed) != ended || victim->approx_unstarted() == 0;
-        }
-        if (!moved && take_half(at, *victim)) return true;
-    }
-    return false;
-}
-
-/// What has been pulled goes before what could be pulled: a pump in a long task, or a consumer that is away, must not keep
-/// its batch while others find enough to do. Looks seldom, at one pump after the other, for it costs that pump a cache miss.
-bool stream_engine::steal_stuck(pump& at, clock::time_point now) noexcept {
-    if (now < at.next_watch) return false;
-    at.next_watch = now + watch_interval;
-    if (std::exchange(at.watching, false)) {
-        pump& watched = *pumps_[at.watched].load(std::memory_order_acquire);
-        const bool stuck = watched.ended.load(std::memory_order_relaxed) == at.watched_ended;
-        if (stuck && watched.approx_unstarted() > 0 && take_half(at, watched)) return true;
-    }
-    for (std::size_t step = 0; step < pumps_.size() && !at.watching; ++step) {
-        at.watched = (at.watched + 1) % pumps_.size();
-        const pump* next = pumps_[at.watched].load(std::memory_order_acquire);
-        if (!next || next == &at || next->approx_unstarted() == 0) continue;
-        at.watched_ended = next->ended.load(std::memory_order_relaxed);
-        at.watching = true;
-    }
-    return false;
-}
-
-bool stream_engine::take_half(pump& at, pump& victim) noexcept {
-    std::array<record*, pump::capacity> taken;
-    const std::uint32_t count = victim.steal(taken.data());
-    if (count == 0) return false;
-    at.clear();
-    for (std::uint32_t i = 0; i < count; ++i) at.append(*taken[i]);
-    return true;
-}
-
 void stream_engine::run_batch(pump& at) noexcept {
     for (;;) {
         record* next = at.advance();
@@ -292,36 +187,6 @@ void stream_engine::publish(pump& at) noexcept {
     const bool awaited = bits & consumer_waits && !in_order_;  // in submission order attend() knows better
     if (!awaited && !(bits & consumer_dozes && published >= doze_target_.load())) return;
     make_way(at, &stream_engine::wake_consumer);
-}
-
-void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
-    if (tasks == 0) return;
-    judge(spent, tasks);
-    if (at.number == max_pumps_) {
-        tiny_to_run_.count(spent < tiny_to_run * tasks);
-    } else {
-        tiny_to_take_.count(spent < tiny_to_take * tasks);
-    }
-    if (spent < short_batch && tasks >= at.batch) {
-        at.batch = std::min(at.batch * 2, pump::capacity);
-    } else if (spent > long_batch) {
-        at.batch = std::max(at.batch / 2, 1U);
-    }
-}
-
-/// Whether tasks can be called short is a matter of trust: short ones earn it, a long one loses it all; but not if this
-/// thread was preempted meanwhile, for then the time may have been somebody else's. (Two pumps may overwrite each other's
-/// sum, which does no harm.)
-void stream_engine::judge(clock::duration spent, std::size_t tasks) noexcept {
-    const std::uint32_t trust = trust_.load(std::memory_order_relaxed);
-    if (spent <= short_task * tasks) {
-        if (trust < most_trust) {
-            trust_.store(static_cast<std::uint32_t>(std::min<std::size_t>(trust + tasks, most_trust)), std::memory_order_relaxed);
-        }
-    } else if (trust > 0) {
-        const bool doubtful = preempted_since_last_asked();
-        trust_.store(doubtful ? trust / (spent < long_task ? 2 : 4) : 0, std::memory_order_relaxed);
-    }
 }
 
 }  // namespace penstock::inline v0::detail

@@ -93,7 +93,7 @@ private:
     };
     using clock = std::chrono::steady_clock;
 
-    // Pulling, running and publishing: pumping.cpp.
+    // Pulling, running and publishing: pumping.cpp, stealing.cpp, pacing.cpp.
     bool work(pump& at) noexcept;
     bool fill(pump& at) noexcept;
     bool pull_one(pump& at) noexcept;
@@ -139,7 +139,7 @@ private:
     void join() noexcept;
     void join_once() noexcept;
 
-    // The consumer: consumer.cpp.
+    // The consumer: consumer.cpp, helping.cpp, waiting.cpp.
     record* take_ready(bool look) noexcept;
     record* take_in_completion_order(bool look) noexcept;
     record* take_in_submission_order() noexcept;
@@ -227,7 +227,9 @@ private:
     record* order_taken_;  ///< the record taken last: its link leads to the next
     std::size_t dequeued_ = 0;   ///< of published_
     pump* own_ = nullptr;        ///< the consumer's own pump, once it has helped
-    unsigned own_in_a_row_ = 0;  ///< tasks that the consumer ran since it last looked for others' results
+    /// The consumer looks for others' results only after every few tasks of its own.
+    static constexpr unsigned own_tasks_in_a_row = 16;
+    unsigned own_in_a_row_ = 0;  ///< how many it has run since
     clock::time_point last_look_{};
     long last_tick_ = 0;
     bool saw_stop_ = false;

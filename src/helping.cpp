@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/// The consumer runs tasks: its own, or what those wait for. README.md, "The consumer".
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "stream_engine.hpp"
+#include "task_frame.hpp"
+
+namespace penstock::inline v0::detail {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The consumer helps once it has seen so many short tasks and no other; what runs on its thread holds up its loop.
+constexpr std::uint32_t trust_to_help = 32;
+/// Within which own_tasks_in_a_row must have been run and taken to be called tiny.
+constexpr auto tiny_run = 16us;
+
+long coarse_tick() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_nsec;
+}
+
+}  // namespace
+
+/// The short way, while the consumer helps with tiny tasks: the next of those it has pulled itself, if nothing else is to
+/// be done. A look around only after every few of them.
+record* stream_engine::run_own_task(const wait_until& wait) noexcept {
+    const bool calm = !(attention_.load() & (stopping | failing | places_idle)) && !ready_first_ && !deadline_ &&
+                      (in_order_ || !published_more());
+    if (!calm || !wait.may_help || !short_tasks() || own_->approx_unstarted() == 0) return nullptr;
+    if (in_order_) {
+        if (record* found = take_in_submission_order()) return found;
+    }
+    const task_frame frame(*lane_, this);
+    record* task = own_->advance();
+    if (!task) return nullptr;
+    start(*own_, *task);
+    if (++own_in_a_row_ % 4 == 0) {
+        // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
+        const long tick = coarse_tick();
+        if (std::exchange(last_tick_, tick) != tick) own_in_a_row_ = own_tasks_in_a_row;
+    }
+    if (attention_.load() != 0) [[unlikely]] kick_if_idle();
+    if (in_order_) return take_in_submission_order();
+    if (task->outcome == outcome::value && !task->late) [[likely]] return task;
+    add_ready(*task);
+    return nullptr;
+}
+
+bool stream_engine::short_tasks() const noexcept {
+    return trust_.load(std::memory_order_relaxed) >= trust_to_help;
+}
+
+/// Runs one task of this stream, or inside a task a batch of a stream that its tasks started. Returns whether it did.
+/// One, because the consumer starts no task while it holds a result (C14).
+bool stream_engine::help(bool nested) noexcept {
+    const bool left_over = own_ && own_->approx_unstarted() > 0;
+    // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody else to.
+    // Tasks that were tiny may have become long: then others' results go before them, those in outboxes too.
+    if (left_over && !short_tasks()) {
+        refill(true);
+        if (ready_first_) return true;
+    }
+    const bool trusted = nested || left_over || short_tasks();
+    if (!trusted && !(turn_.load() && unstarted_anywhere())) {
+        set_helping(false);
+        return false;
+    }
+    if (!own_ && !(own_ = make_pump(max_pumps_))) return false;
+    const task_frame frame(*lane_, this);
+    const auto begin = clock::now();
+    const bool found = left_over || (trusted ? find_work(*own_, begin) : steal(*own_));
+    if (!found) return nested && help_descendant();
+    const std::uint32_t count = std::max(own_->approx_unstarted(), 1U);
+    record* task = own_->advance();
+    if (!task) return false;
+    // In a run of tiny tasks one clock reading will do for all of them, if it tells that they were.
+    const bool tiny = left_over && begin - std::exchange(last_look_, begin) < tiny_run;
+    const auto pulled = tiny || left_over ? begin : clock::now();
+    start(*own_, *task);
+    own_in_a_row_ = 0;
+    if (!tiny) {
+        const auto each = (pulled - begin) / count + (clock::now() - pulled);
+        adapt(*own_, each * own_->batch, own_->batch);
+    }
+    kick_if_idle();
+    if (!in_order_) add_ready(*task);
+    return true;
+}
+
+void stream_engine::set_helping(bool helping) noexcept {
+    if (consumer_helping_.load(std::memory_order_relaxed) == helping) return;
+    consumer_helping_.store(helping, std::memory_order_relaxed);
+    // The pump that napped in the consumer's stead takes its place back.
+    if (!helping) lane_->wake_nappers();
+}
+
+/// The first ready pump of a stream that was started by a task of this one, or by a task of such a stream.
+pump* stream_engine::descendants_pump_locked() const noexcept {
+    for (ticket* at = lane_->ready_locked().first(); at; at = at->behind) {
+        const stream_engine* owner = at->stream();
+        if (!owner || owner == this) continue;
+        for (const lineage* above = owner->lineage_->parent.get(); above; above = above->parent.get()) {
+            if (above == lineage_.get()) return static_cast<pump*>(at);
+        }
+    }
+    return nullptr;
+}
+
+bool stream_engine::help_descendant() noexcept {
+    pump* found = nullptr;
+    {
+        const sync::lock_guard guard(lane_->mutex());
+        found = descendants_pump_locked();
+        if (found) lane_->withdraw_locked(*found);
+    }
+    if (!found) return false;
+    found->engine.serve_once(*found);
+    return true;
+}
+
+}  // namespace penstock::inline v0::detail

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/// How much to do at a time, and how long tasks are: advice from the clock, on which nothing depends but speed.
+#include <algorithm>
+#include <utility>
+
+#include <sys/resource.h>
+
+#include "stream_engine.hpp"
+
+namespace penstock::inline v0::detail {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A batch shares the cost of turn, queue and wake-up among its tasks. It grows while it is cheap enough for those to
+/// matter, and shrinks before it is long enough for the consumer or another stream to notice.
+constexpr auto short_batch = 10us;
+constexpr auto long_batch = 40us;
+
+/// What a consumer may run itself: tasks so short that no result has to wait for its attention.
+constexpr auto short_task = 40us;
+/// No more work than taking a result is: then a consumer that only takes keeps a core busy, too.
+constexpr auto tiny_to_take = 500ns;
+/// Less work than handing a record to another core and back: then the consumer runs such tasks best alone.
+constexpr auto tiny_to_run = 120ns;
+
+/// What takes so long was hardly short, whoever had the core meanwhile.
+constexpr auto long_task = 10ms;
+constexpr std::uint32_t most_trust = 256;
+
+bool preempted_since_last_asked() noexcept {
+    static thread_local long seen = 0;
+    rusage usage{};
+    getrusage(RUSAGE_THREAD, &usage);
+    return std::exchange(seen, usage.ru_nivcsw) != usage.ru_nivcsw;
+}
+
+}  // namespace
+
+void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
+    if (tasks == 0) return;
+    judge(spent, tasks);
+    if (at.number == max_pumps_) {
+        tiny_to_run_.count(spent < tiny_to_run * tasks);
+    } else {
+        tiny_to_take_.count(spent < tiny_to_take * tasks);
+    }
+    if (spent < short_batch && tasks >= at.batch) {
+        at.batch = std::min(at.batch * 2, pump::capacity);
+    } else if (spent > long_batch) {
+        at.batch = std::max(at.batch / 2, 1U);
+    }
+}
+
+/// Whether tasks can be called short is a matter of trust: short ones earn it, a long one loses it all; but not if this
+/// thread was preempted meanwhile, for then the time may have been somebody else's. (Two pumps may overwrite each other's
+/// sum, which does no harm.)
+void stream_engine::judge(clock::duration spent, std::size_t tasks) noexcept {
+    const std::uint32_t trust = trust_.load(std::memory_order_relaxed);
+    if (spent <= short_task * tasks) {
+        if (trust < most_trust) {
+            trust_.store(static_cast<std::uint32_t>(std::min<std::size_t>(trust + tasks, most_trust)), std::memory_order_relaxed);
+        }
+    } else if (trust > 0) {
+        const bool doubtful = preempted_since_last_asked();
+        trust_.store(doubtful ? trust / (spent < long_task ? 2 : 4) : 0, std::memory_order_relaxed);
+    }
+}
+
+}  // namespace penstock::inline v0::detail
