@@ -30,7 +30,7 @@ long coarse_tick() noexcept {
 record* stream_engine::run_own_task(const wait_until& wait) noexcept {
     const bool calm = !(attention_.load() & (stopping | failing | places_idle)) && !ready_first_ && !deadline_ &&
                       (in_order_ || !published_more());
-    if (!calm || !wait.may_help || !short_tasks() || own_->approx_unstarted() == 0) return nullptr;
+    if (!calm || !help_ || !wait.may_help || !short_tasks() || own_->approx_unstarted() == 0) return nullptr;
     if (in_order_) {
         if (record* found = take_in_submission_order()) return found;
     }
@@ -38,10 +38,12 @@ record* stream_engine::run_own_task(const wait_until& wait) noexcept {
     record* task = own_->advance();
     if (!task) return nullptr;
     start(*own_, *task);
+    if (in_order_) own_->has_unstarted();  // a section between the task's end and the look at attention_ (O2)
     if (++own_in_a_row_ % 4 == 0) {
         // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
         const long tick = coarse_tick();
-        if (std::exchange(last_tick_, tick) != tick) own_in_a_row_ = own_tasks_in_a_row;
+        ticked_ = std::exchange(last_tick_, tick) != tick;
+        if (ticked_) own_in_a_row_ = own_tasks_in_a_row;
     }
     if (attention_.load() != 0) [[unlikely]] kick_if_idle();
     if (in_order_) return take_in_submission_order();
@@ -60,7 +62,7 @@ bool stream_engine::help(bool nested) noexcept {
     const bool left_over = own_ && own_->approx_unstarted() > 0;
     // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody else to.
     // Tasks that were tiny may have become long: then others' results go before them, those in outboxes too.
-    if (left_over && !short_tasks()) {
+    if (left_over && (std::exchange(ticked_, false) || !short_tasks())) {
         refill(true);
         if (ready_first_) return true;
     }
@@ -77,10 +79,12 @@ bool stream_engine::help(bool nested) noexcept {
     const std::uint32_t count = std::max(own_->approx_unstarted(), 1U);
     record* task = own_->advance();
     if (!task) return false;
+    kick_if_idle();  // what it has just taken over, nobody may have seen while it was under way
     // In a run of tiny tasks one clock reading will do for all of them, if it tells that they were.
     const bool tiny = left_over && begin - std::exchange(last_look_, begin) < tiny_run;
     const auto pulled = tiny || left_over ? begin : clock::now();
     start(*own_, *task);
+    if (in_order_) own_->has_unstarted();  // a section between the task's end and the look at attention_ (O2)
     own_in_a_row_ = 0;
     if (!tiny) {
         const auto each = (pulled - begin) / count + (clock::now() - pulled);

@@ -39,9 +39,8 @@ void stream_engine::serve(pump& at) noexcept {
         const std::uint32_t word = lane_->nap_word();  // before the reasons to nap are looked at, see cpu_lane::nap()
         if (state.not_displaced > 0) {
             --state.not_displaced;
-        } else if (displaced()) {
-            if (lane_->crowded()) return requeue(at);
-            if (nap(state, word)) continue;
+        } else if (displaced() && !lane_->crowded() && nap(state, word)) {
+            continue;
         }
         if (work(at)) {
             state.naps = 0;

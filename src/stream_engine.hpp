@@ -232,6 +232,7 @@ private:
     unsigned own_in_a_row_ = 0;  ///< how many it has run since
     clock::time_point last_look_{};
     long last_tick_ = 0;
+    bool ticked_ = false;
     bool saw_stop_ = false;
     sync::atomic<bool> concluded_{false};
     bool joined_ = false;

@@ -25,7 +25,10 @@ void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, b
         // Spinning is for a consumer that has a core: it helps, or takes as fast as tasks end.
         const bool has_core = may_help || tiny_to_take_;
         if (has_core && spin_for_result()) return;
-        if (!may_help && doze(until)) return;
+        if (!may_help) {
+            if (!nested) set_helping(false);
+            if (doze(until)) return;
+        }
     }
     if (!nested) set_helping(false);
     const std::uint32_t bits =
