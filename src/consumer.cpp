@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// The consumer's side: take what is finished, else help (helping.cpp), else wait (waiting.cpp).
+/// The consumer's side: take what is finished, else help (the short way here, the long one in
+/// helping.cpp), else wait (waiting.cpp).
 #include <array>
+#include <ctime>
 #include <utility>
 
 #include "stream_engine.hpp"
@@ -10,6 +12,12 @@ namespace penstock::inline v0::detail {
 namespace {
 
 bool passed(const std::optional<sync::time_point>& time) { return time && sync::time_point::clock::now() >= *time; }
+
+long coarse_tick() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_nsec;
+}
 
 }  // namespace
 
@@ -39,6 +47,33 @@ record* stream_engine::next(const wait_until& wait) {
         }
         sleep(wait.time, nested, may_help);
     }
+}
+
+/// The short way, while the consumer helps with tiny tasks: the next of those it has pulled itself, if nothing else is to
+/// be done. A look around only after every few of them.
+record* stream_engine::run_own_task(const wait_until& wait) noexcept {
+    const bool calm = !(attention_.load() & (stopping | failing | places_idle)) && !ready_first_ && !deadline_ &&
+                      (in_order_ || !published_more());
+    if (!calm || !help_ || !wait.may_help || !short_tasks() || own_->approx_unstarted() == 0) return nullptr;
+    if (in_order_) {
+        if (record* found = take_in_submission_order()) return found;
+    }
+    const task_frame frame(*lane_, this);
+    record* task = own_->advance();
+    if (!task) return nullptr;
+    start(*own_, *task);
+    if (in_order_) own_->has_unstarted();  // a section between the task's end and the look at attention_ (O2)
+    if (++own_in_a_row_ % 4 == 0) {
+        // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
+        const long tick = coarse_tick();
+        ticked_ = std::exchange(last_tick_, tick) != tick;
+        if (ticked_) own_in_a_row_ = own_tasks_in_a_row;
+    }
+    if (attention_.load() != 0) [[unlikely]] kick_if_idle();
+    if (in_order_) return take_in_submission_order();
+    if (task->outcome == outcome::value && !task->late) [[likely]] return task;
+    add_ready(*task);
+    return nullptr;
 }
 
 void stream_engine::add_ready(record& done) noexcept {

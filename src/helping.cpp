@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// The consumer runs tasks: its own, or what those wait for. README.md, "The consumer".
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 #include "stream_engine.hpp"
@@ -12,60 +11,21 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The consumer helps once it has seen so many short tasks and no other; what runs on its thread holds up its loop.
-constexpr std::uint32_t trust_to_help = 32;
 /// Within which own_tasks_in_a_row must have been run and taken to be called tiny.
 constexpr auto tiny_run = 16us;
 
-long coarse_tick() noexcept {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_nsec;
-}
-
 }  // namespace
-
-/// The short way, while the consumer helps with tiny tasks: the next of those it has pulled itself, if nothing else is to
-/// be done. A look around only after every few of them.
-record* stream_engine::run_own_task(const wait_until& wait) noexcept {
-    const bool calm = !(attention_.load() & (stopping | failing | places_idle)) && !ready_first_ && !deadline_ &&
-                      (in_order_ || !published_more());
-    if (!calm || !help_ || !wait.may_help || !short_tasks() || own_->approx_unstarted() == 0) return nullptr;
-    if (in_order_) {
-        if (record* found = take_in_submission_order()) return found;
-    }
-    const task_frame frame(*lane_, this);
-    record* task = own_->advance();
-    if (!task) return nullptr;
-    start(*own_, *task);
-    if (in_order_) own_->has_unstarted();  // a section between the task's end and the look at attention_ (O2)
-    if (++own_in_a_row_ % 4 == 0) {
-        // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
-        const long tick = coarse_tick();
-        ticked_ = std::exchange(last_tick_, tick) != tick;
-        if (ticked_) own_in_a_row_ = own_tasks_in_a_row;
-    }
-    if (attention_.load() != 0) [[unlikely]] kick_if_idle();
-    if (in_order_) return take_in_submission_order();
-    if (task->outcome == outcome::value && !task->late) [[likely]] return task;
-    add_ready(*task);
-    return nullptr;
-}
-
-bool stream_engine::short_tasks() const noexcept {
-    return trust_.load(std::memory_order_relaxed) >= trust_to_help;
-}
 
 /// Runs one task of this stream, or inside a task a batch of a stream that its tasks started. Returns whether it did.
 /// One, because the consumer starts no task while it holds a result (C14).
 bool stream_engine::help(bool nested) noexcept {
     const bool left_over = own_ && own_->approx_unstarted() > 0;
-    // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody else to.
     // Tasks that were tiny may have become long: then others' results go before them, those in outboxes too.
     if (left_over && (std::exchange(ticked_, false) || !short_tasks())) {
         refill(true);
         if (ready_first_) return true;
     }
+    // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody else to.
     const bool trusted = nested || left_over || short_tasks();
     if (!trusted && !(turn_.load() && unstarted_anywhere())) {
         set_helping(false);

@@ -20,7 +20,7 @@ constexpr auto long_batch = 40us;
 /// What a consumer may run itself: tasks so short that no result has to wait for its attention.
 constexpr auto short_task = 40us;
 /// No more work than taking a result is: then a consumer that only takes keeps a core busy, too.
-constexpr auto tiny_to_take = 500ns;
+constexpr auto tiny_to_take = 800ns;
 /// Less work than handing a record to another core and back: then the consumer runs such tasks best alone.
 constexpr auto tiny_to_run = 120ns;
 

@@ -197,6 +197,8 @@ private:
     // --- read at every task's end, written seldom
     alignas(64) sync::atomic<std::uint32_t> attention_{places_idle};
     sync::atomic<bool> source_ended_{false};  ///< O4: released after the last write of pulled_ and of producer_error_
+    /// The consumer helps once it has seen so many short tasks and no other; what runs on its thread holds up its loop.
+    static constexpr std::uint32_t trust_to_help = 32;
     sync::atomic<std::uint32_t> trust_{0};  ///< that the next task will be short, see judge()
     sync::atomic<bool> consumer_helping_{false};
     majority tiny_to_take_;  ///< as the pumps find
@@ -262,6 +264,8 @@ private:
 };
 
 // --- what runs for every task, in line
+
+inline bool stream_engine::short_tasks() const noexcept { return trust_.load(std::memory_order_relaxed) >= trust_to_help; }
 
 inline bool stream_engine::open() const noexcept {
     return !source_ended_.load(std::memory_order_acquire) && !(attention_.load() & (stopping | failing));

@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 
 /// Before parking: results of short tasks come sooner than a thread falls asleep and wakes.
 constexpr auto spin_time = 10us;
+/// Where each side waits for the other at every turn, sleeping and waking would be most of the work.
+constexpr auto long_spin_time = 50us;
 constexpr auto longest_doze = 100us;
 constexpr std::size_t most_to_doze_for = 32;
 
@@ -57,7 +59,7 @@ bool stream_engine::doze(std::optional<clock::time_point> until) noexcept {
 }
 
 bool stream_engine::spin_for_result() noexcept {
-    const auto until = clock::now() + spin_time;
+    const auto until = clock::now() + (tiny_to_take_ ? long_spin_time : spin_time);
     do {
         for (int look = 0; look < 4; ++look) {
             if (result_visible()) return true;
