@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Within which own_tasks_in_a_row must have been run and taken to be called tiny.
-constexpr auto tiny_run = 16us;
+constexpr auto tiny_run = 32us;
 
 }  // namespace
 

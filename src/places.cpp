@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto spin_time = 8us;        ///< before a pump without work gives up its place
-constexpr auto long_spin_time = 50us;  ///< where tasks are tiny
+constexpr auto long_spin_time = 50us;  ///< where tasks are tiny, and the consumer does nothing but take
 constexpr auto shortest_nap = 200us;
 constexpr unsigned longest_nap_doublings = 2;
 constexpr auto slowest_loop = 4us;  ///< a consumer that takes a result less often does not count as a worker
@@ -93,7 +93,7 @@ bool stream_engine::rest(resting& state) noexcept {
     const auto progress = [this] { return pulled_.load(std::memory_order_relaxed) + taken_.load(std::memory_order_relaxed); };
     const std::size_t before = progress();
     const std::uint32_t word = lane_->nap_word();
-    const auto until = clock::now() + (tiny_to_take_ ? long_spin_time : spin_time);
+    const auto until = clock::now() + (tiny_to_take_ && !help_ ? long_spin_time : spin_time);
     // Spins without yielding: whoever gets the core then has it for milliseconds.
     bool last_look = false;
     do {

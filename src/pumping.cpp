@@ -28,7 +28,10 @@ bool stream_engine::fill(pump& at) noexcept {
     std::size_t count = 0;
     if (open()) {
         at.clear();
-        const std::size_t wanted = std::min<std::size_t>(at.batch, fair_share_);
+        // The consumer that runs tiny tasks alone need not leave as much to others.
+        const bool alone = at.number == max_pumps_ && tiny_to_run_;
+        const std::size_t share = alone ? std::max<std::size_t>(1, admission_.limit() / 2) : fair_share_;
+        const std::size_t wanted = std::min<std::size_t>(at.batch, share);
         const std::size_t most = std::min(wanted, room(wanted));
         while (count < most && pull_one(at)) {
             ++count;

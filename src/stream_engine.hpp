@@ -230,7 +230,7 @@ private:
     std::size_t dequeued_ = 0;   ///< of published_
     pump* own_ = nullptr;        ///< the consumer's own pump, once it has helped
     /// The consumer looks for others' results only after every few tasks of its own.
-    static constexpr unsigned own_tasks_in_a_row = 16;
+    static constexpr unsigned own_tasks_in_a_row = 32;
     unsigned own_in_a_row_ = 0;  ///< how many it has run since
     clock::time_point last_look_{};
     long last_tick_ = 0;
