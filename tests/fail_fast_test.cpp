@@ -225,7 +225,9 @@ TEST_P(FailFast, StopsPulling) {
     const std::size_t at_the_end = pulled;
     // In completion order others may go on for as long as the failing task's thread is kept from running it. In submission
     // order nothing beyond it is taken, so the window bounds what is pulled.
-    if (in_order()) EXPECT_LE(at_the_end, 11U + 4 + 16) << "the window, after the failing task";
+    if (in_order()) {
+        EXPECT_LE(at_the_end, 11U + 4 + 16) << "the window, after the failing task";
+    }
     EXPECT_FALSE(stream.next());
     EXPECT_EQ(pulled, at_the_end);
 }
