@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
     std::printf("%zu workers; shares: the thread that calls, then the others\n\n", workers);
     std::puts("| task, in flight | contender | ns per task | min - max | pipeline / this | of ideal | shares in % |");
     std::puts("|---|---|---|---|---|---|---|");
-    for (const std::size_t in_flight : {4, 16, 64, 256}) {
+    for (const std::size_t in_flight : {4U, 16U, 64U, 256U}) {
         compare(workers, "empty, " + std::to_string(in_flight), {.tasks = 1'000'000, .in_flight = in_flight, .turns = 0}, rounds);
     }
     for (const auto length : {300ns, 1000ns, 10000ns, 100000ns}) {
