@@ -47,10 +47,10 @@ struct task_result {
                   "penstock: a task must not return a reference, for what it refers to may be gone when the result is "
                   "taken; return a value or a pointer");
     using type = std::remove_cv_t<R>;
-    static_assert(std::is_void_v<type> || std::is_constructible_v<type, R>,
-                  "penstock: a task must not return a const object that can only be moved");
     static_assert(std::is_void_v<type> || std::is_move_constructible_v<type>,
                   "penstock: a task's result must be movable, for it moves into completed<T>");
+    static_assert(std::is_void_v<type> || std::is_constructible_v<type, R>,
+                  "penstock: a task must not return a const object that can only be moved");
     static_assert(std::is_void_v<type> || std::is_nothrow_destructible_v<type>,
                   "penstock: the destructor of a task's result must not throw");
 };
