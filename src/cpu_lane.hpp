@@ -20,7 +20,7 @@ class stream_engine;
 /// Runs tickets first in, first out. A thread that serves is counted, so no more than workers() ever run, whatever the
 /// backend's threads are.
 ///
-/// Threads: any. Locks: mutex() is the innermost lock of the library but for those of biased_lock; nothing is called
+/// Threads: any. Locks: mutex() is the innermost lock of the library but for the batches' spin locks; nothing is called
 /// under it that could wait or run user code.
 class cpu_lane {
 public:

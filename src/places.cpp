@@ -210,7 +210,7 @@ bool stream_engine::retire(pump& at) noexcept {
     return true;
 }
 
-/// The last thing that a pump does to its stream.
+/// I6: the last thing that a pump does to its stream.
 void stream_engine::leave_locked(pump& at, bool with_place) noexcept {
     if (with_place) set_places_locked(places_.load() - 1);
     at.next_idle = idle_pumps_;

@@ -26,7 +26,7 @@ class stream_engine;
 ///     0 .. published .. finished .. head ......... tail
 ///       taken over   outbox      running  unstarted
 ///
-/// I3: published <= finished <= head <= tail <= capacity, and head - finished <= 1. Positions change only inside `lock`;
+/// I3: published <= finished <= head <= tail <= capacity, and head - finished <= 1. I1: positions change only inside `lock`;
 /// outside they are hints. The owner moves head and finished, thieves lower tail, owner or consumer raise published.
 struct alignas(64) pump final : ticket {
     static constexpr std::uint32_t capacity = 64;

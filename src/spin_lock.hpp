@@ -24,9 +24,9 @@ inline void pause() noexcept {
 class spin_lock {
 public:
     void lock() noexcept {
-        while (taken_.exchange(true, std::memory_order_acquire)) wait();
+        while (taken_.exchange(true, std::memory_order_acquire)) wait();  // O3
     }
-    void unlock() noexcept { taken_.store(false, std::memory_order_release); }
+    void unlock() noexcept { taken_.store(false, std::memory_order_release); }  // O3
 
 private:
     void wait() noexcept {
