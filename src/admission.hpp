@@ -13,12 +13,14 @@ namespace penstock::inline v0::detail {
 /// The two caps of one stream, and the arithmetic on them.
 ///
 /// I2: pulled - ended <= limit and pulled - taken <= window, at every instant. `pulled` moves only in the hands of the
-/// holder of the producer's turn, who asks room() first; `ended` and `taken` only grow, so what he read of them can only
-/// be too small, and room() too small with them.
+/// holder of the producer's turn, who asks room() first; `ended` and `taken` only grow, so what he read of them can
+/// only be too small, and room() too small with them.
 class admission {
 public:
-    explicit admission(const options& settings) noexcept
-        : limit_(settings.limit), window_(saturating_add(settings.limit, buffer(settings))) {}
+    /// `useful`: more tasks in flight than this would only wait; they are not pulled.
+    admission(const options& settings, std::size_t useful) noexcept
+        : limit_(settings.limit), in_flight_(std::min(settings.limit, useful)),
+          window_(saturating_add(settings.limit, buffer(settings))) {}
 
     std::size_t limit() const noexcept { return limit_; }
 
@@ -27,7 +29,7 @@ public:
     }
     /// Differences saturate at 0 for readers who do not hold the turn, and so may read the counters out of step.
     std::size_t limit_room(std::size_t pulled, std::size_t ended) const noexcept {
-        return limit_ - std::min(limit_, pulled - std::min(pulled, ended));
+        return in_flight_ - std::min(in_flight_, pulled - std::min(pulled, ended));
     }
     std::size_t window_room(std::size_t pulled, std::size_t taken) const noexcept {
         return window_ - std::min(window_, pulled - std::min(pulled, taken));
@@ -40,6 +42,7 @@ private:
     }
 
     const std::size_t limit_;
+    const std::size_t in_flight_;
     const std::size_t window_;
 };
 

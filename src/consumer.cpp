@@ -28,6 +28,7 @@ record* stream_engine::next(const wait_until& wait) {
     if (concluded_) return nullptr;
     const bool nested = task_frame::innermost() || on_worker_thread();
     const bool may_help = nested ? wait.may_wait : wait.may_help && help_ && !deadline_;
+    const bool may_ask = !nested && wait.may_help && asks_ && !deadline_;
     // A consumer that is awake in a stream of tiny tasks takes a core, whether it helps at the moment or only takes.
     const bool busy = may_help || (wait.may_wait && tiny_to_take_);
     set_helping(!nested && busy && short_tasks());
@@ -45,12 +46,13 @@ record* stream_engine::next(const wait_until& wait) {
             if (record* found = take_ready(false)) return found;
             return at_end() ? conclude() : nullptr;
         }
-        sleep(wait.time, nested, may_help);
+        if (may_ask && ask_producer()) continue;
+        sleep(wait.time, nested, may_help, may_ask);
     }
 }
 
-/// The short way, while the consumer helps with tiny tasks: the next of those it has pulled itself, if nothing else is to
-/// be done. A look around only after every few of them.
+/// The short way, while the consumer helps with tiny tasks: the next of those it has pulled itself, if nothing else is
+/// to be done. A look around only after every few of them.
 record* stream_engine::run_own_task(const wait_until& wait) noexcept {
     const bool calm = !(attention_.load() & (stopping | failing | places_idle)) && !ready_first_ && !deadline_ &&
                       (in_order_ || !published_more());
@@ -64,14 +66,17 @@ record* stream_engine::run_own_task(const wait_until& wait) noexcept {
     start(*own_, *task);
     if (in_order_) own_->has_unstarted();  // a section between the task's end and the look at attention_ (O2)
     if (++own_in_a_row_ % 4 == 0) {
-        // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
+        // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at
+        // closely.
         const long tick = coarse_tick();
         ticked_ = std::exchange(last_tick_, tick) != tick;
         if (ticked_) own_in_a_row_ = own_tasks_in_a_row;
     }
-    if (attention_.load() != 0) [[unlikely]] kick_if_idle();
+    if (attention_.load() != 0) [[unlikely]]
+        kick_if_idle();
     if (in_order_) return take_in_submission_order();
-    if (task->outcome == outcome::value && !task->late) [[likely]] return task;
+    if (task->outcome == outcome::value && !task->late) [[likely]]
+        return task;
     add_ready(*task);
     return nullptr;
 }
@@ -88,14 +93,16 @@ void stream_engine::add_ready(record& done) noexcept {
 
 /// The consumer, having pulled tasks into its own pump, or made room.
 void stream_engine::kick_if_idle() noexcept {
-    if (!(attention_.load() & places_idle)) return;
-    if ((own_ && own_->approx_unstarted() > 0) || (open() && approx_room() > 0)) kick();
+    const std::uint32_t bits = attention_.load();
+    if (bits & puller_idle) call_puller();
+    if (!(bits & places_idle)) return;
+    if ((own_ && own_->approx_unstarted() > 0) || pullable()) kick();
 }
 
 void stream_engine::taken(record& done) noexcept {
     vacate(done);
     taken_.store(taken_.load(std::memory_order_relaxed) + 1);
-    if (attention_.load() & places_idle) [[unlikely]] kick_if_idle();  // O2, with retire(), who found no room
+    if (attention_.load() & (places_idle | puller_idle)) [[unlikely]] kick_if_idle();  // O2, with retire(), who found no room
 }
 
 /// `look`: also at what others have published since.
@@ -138,10 +145,10 @@ record* stream_engine::take_in_submission_order() noexcept {
         record* before = std::exchange(order_taken_, found);
         if (before != &order_stub_) give_back(*before);
         if (at == stage::dropped) continue;
-        if (!beyond_failure) return found;
+        if (!beyond_failure && !found->late) return found;
         if (found == first_failed_.load()) {
             // All that comes before has ended: now the rest may be asked to be quick.
-            source_.stop.request_stop();
+            stop_tasks();
             taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
         } else {
             dropped_late_.fetch_add(1);
@@ -150,14 +157,15 @@ record* stream_engine::take_in_submission_order() noexcept {
     }
 }
 
-/// Links what is published behind ready_first_. `all`: also what is finished and not published; otherwise that only where
-/// its pump has ended no task since the last look, for a pump that moves on publishes soon by itself.
+/// Links what is published behind ready_first_. `all`: also what is finished and not published; otherwise that only
+/// where its pump has ended no task since the last look, for a pump that moves on publishes soon by itself.
 void stream_engine::refill(bool all) noexcept {
     if (in_order_) return;
     std::array<record*, pump::capacity> found;
     const auto link = [&](std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) add_ready(*found[i]);
     };
+    if (launches_) return take_landed();
     while (published_more()) {
         const std::size_t count = queue_.pop(found.data(), found.size());
         dequeued_ += count;

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "cpu_lane.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
 #include <string>
 
 #include <pthread.h>
 
 #include "stream_engine.hpp"
 #include "task_frame.hpp"
-#include "usable_cpus.hpp"
 
 namespace penstock::inline v0::detail {
 namespace {
+
+/// How long a blocking thread stays idle: making one costs 30 us, keeping one some pages of its stack.
+constexpr auto blocking_patience = std::chrono::seconds(5);
 
 /// Linux keeps 15 bytes of a name: the number matters more than the end of the word.
 void name_thread(const std::string& name, std::size_t index) {
@@ -24,6 +29,11 @@ void name_thread(const std::string& name, std::size_t index) {
 
 cpu_lane::cpu_lane(const executor_options& settings)
     : workers_(settings.workers != 0 ? settings.workers : usable_cpus()) {
+    if (settings.max_blocking_threads == 0) {
+        throw std::invalid_argument("penstock: executor_options::max_blocking_threads must be at least 1");
+    }
+    timing_.emplace(*this);
+    blocking_.emplace(settings.max_blocking_threads, settings.thread_name, blocking_patience);
     const auto started = [&](std::size_t index) {
         name_this_worker(*this, index);
         name_thread(settings.thread_name, index);
@@ -35,7 +45,19 @@ cpu_lane::cpu_lane(const executor_options& settings)
 cpu_lane::~cpu_lane() = default;
 
 void cpu_lane::shut_down() noexcept {
-    wait_until_idle([this] { return serving_ == 0; });
+    // A stream that is over may have tasks that still run, or wait, past its deadline, or a pump on its way from one lane to
+    // the other. Streams that are over may outlive the executor, and look at what is here.
+    const auto idle = [this] {
+        if (serving_ > 0 || ringing_ > 0) return false;
+        for (const stream_engine* live = streams_; live; live = live->next_live) {
+            if (!live->at_rest_locked()) return false;
+        }
+        return true;
+    };
+    wait_until_idle(idle);
+    timing_->shut_down();
+    wait_until_idle(idle);  // an alarm may have gone off
+    blocking_->shut_down();
     threads_.reset();
 }
 
@@ -67,12 +89,36 @@ void cpu_lane::wait_until_idle(Idle idle) noexcept {
 }
 
 void cpu_lane::add(ticket& ready) noexcept {
-    bool wake = false;
+    ready_list one;
+    one.push(ready);
+    add_all(one);
+}
+
+void cpu_lane::add_all(ready_list& ready) noexcept {
+    std::size_t rings = 0;
     {
         const sync::lock_guard guard(mutex_);
-        wake = add_locked(ready);
+        // To look at a ticket is to wait for its memory, while others wait for the lock: only if somebody may want to
+        // know.
+        if (waits_inside_.load() > 0) {
+            for (ticket* each = ready.first(); each; each = each->behind) {
+                if (ticket_owner* of = each->owner()) of->rouse_nested_locked();
+            }
+        }
+        rings = std::min(ready.size(), workers_ - serving_);
+        const bool left_over = ready.size() > rings;
+        serving_ += rings;
+        coming_ += rings;
+        ready_.append(ready);
+        count_waiting_locked();
+        if (left_over && napping_.load() > 0) wake_nappers();
+        if (rings == 0) return;
+        ++ringing_;
     }
-    if (wake) ring();
+    for (; rings > 0; --rings) ring();
+    const sync::lock_guard guard(mutex_);
+    --ringing_;
+    if (ending_) idle_.unpark();
 }
 
 bool cpu_lane::add_locked(ticket& ready) noexcept {
@@ -92,8 +138,8 @@ void cpu_lane::withdraw_locked(ticket& ready) noexcept {
     count_waiting_locked();
 }
 
-/// napping_ is raised before crowded() is asked, and asked after a ticket was counted as waiting: a ticket that is added
-/// finds a napper, or is found by him.
+/// napping_ is raised before crowded() is asked, and asked after a ticket was counted as waiting: a ticket that is
+/// added finds a napper, or is found by him.
 void cpu_lane::nap(std::uint32_t word, sync::time_point until) noexcept {
     napping_.fetch_add(1);
     if (!crowded()) sync::futex_wait(nap_word_, word, until);
@@ -119,11 +165,14 @@ void cpu_lane::forget_locked(stream_engine& ended) noexcept {
 void cpu_lane::serve() noexcept {
     sync::unique_lock lock(mutex_);
     --coming_;
-    while (ticket* next = ready_.first()) {
-        withdraw_locked(*next);
+    for (;;) {
+        ticket* next = ready_.first();
+        if (next) withdraw_locked(*next);
         lock.unlock();
-        next->serve();
+        if (!next) next = blocking_->take_for_worker();
+        if (next) next->serve();
         lock.lock();
+        if (!next && ready_.empty()) break;
     }
     --serving_;
     count_waiting_locked();

@@ -5,12 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <penstock/detail/sync.hpp>
 #include <penstock/executor.hpp>
 
+#include "blocking_lane.hpp"
 #include "parker.hpp"
 #include "ready_list.hpp"
+#include "timers.hpp"
 #include "worker_threads.hpp"
 
 namespace penstock::inline v0::detail {
@@ -35,8 +38,27 @@ public:
 
     std::size_t workers() const noexcept { return workers_; }
 
-    /// Makes a ticket ready.
+    /// Where what may block runs.
+    blocking_lane& blocking() noexcept { return *blocking_; }
+    timers& timing() noexcept { return *timing_; }
+
+    /// Makes a ticket ready, or all of a list. Also by threads that are not the executor's, which may be in here still
+    /// when what they have added has run.
     void add(ticket& ready) noexcept;
+    void add_all(ready_list& ready) noexcept;
+
+    /// While one exists, somebody waits inside a task, or may, for whom a ticket could be: made before he looks for one
+    /// under mutex(). Without any, add() and add_all() need not ask whose the tickets are.
+    class wait_inside {
+    public:
+        explicit wait_inside(cpu_lane& lane) noexcept : lane_(lane) { lane_.waits_inside_.fetch_add(1); }
+        ~wait_inside() { lane_.waits_inside_.fetch_sub(1); }
+        wait_inside(const wait_inside&) = delete;
+        wait_inside& operator=(const wait_inside&) = delete;
+
+    private:
+        cpu_lane& lane_;
+    };
 
     /// A posted task is on its way, and has run. wait_for_posted() returns when as many have run as were on their way.
     void posted() noexcept;
@@ -45,6 +67,9 @@ public:
 
     /// Whether a ticket waits that no thread is on its way to. May be stale.
     bool crowded() const noexcept { return crowded_.load(); }
+
+    /// Under mutex(): whether every worker has something to do.
+    bool full_locked() const noexcept { return serving_ == workers_; }
 
     /// Guards the ready list, the streams' pump places (stream_engine) and the list of live streams.
     sync::mutex& mutex() const noexcept { return mutex_; }
@@ -63,6 +88,11 @@ public:
     std::uint32_t nap_word() const noexcept { return nap_word_.load(); }
     void wake_nappers() noexcept;
 
+    /// Under mutex(): a stream has come to rest, see stream_engine::at_rest_locked().
+    void note_rest_locked() noexcept {
+        if (ending_) idle_.unpark();
+    }
+
     /// Under mutex(): the live streams.
     void enlist_locked(stream_engine& live) noexcept;
     void forget_locked(stream_engine& ended) noexcept;
@@ -79,6 +109,7 @@ private:
     ready_list ready_;
     std::size_t serving_ = 0;  ///< threads rung for or in serve(), at most workers_
     std::size_t coming_ = 0;   ///< of those, the ones that have not come yet
+    std::size_t ringing_ = 0;  ///< threads that are about to ring, or ring
     std::size_t posted_ = 0;   ///< posted tasks that have not run
     bool ending_ = false;      ///< the destructor waits for idle_
     sync::atomic<bool> crowded_{false};  ///< ready_.size() > coming_
@@ -86,7 +117,10 @@ private:
     sync::atomic<std::uint32_t> nap_word_{0};  ///< changes when nappers are to wake
     sync::atomic<std::size_t> napping_{0};
     stream_engine* streams_ = nullptr;
+    sync::atomic<std::size_t> waits_inside_{0};
     std::unique_ptr<worker_threads> threads_;
+    std::optional<blocking_lane> blocking_;
+    std::optional<timers> timing_;
 };
 
 }  // namespace penstock::inline v0::detail

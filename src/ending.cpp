@@ -13,47 +13,33 @@
 #include "task_frame.hpp"
 
 namespace penstock::inline v0::detail {
-namespace {
-
-options checked(const options& settings) {
-    if (settings.limit == 0) {
-        throw std::invalid_argument("penstock: options::limit must be at least 1: how many tasks may be in flight");
-    }
-    return settings;
-}
-
-std::shared_ptr<lineage> make_lineage(const cpu_lane& lane, stream_engine& engine) {
-    const task_frame* frame = task_frame::innermost();
-    while (frame && (!frame->engine() || &frame->lane() != &lane)) frame = frame->outer();
-    return std::make_shared<lineage>(lineage{frame ? frame->engine()->line() : nullptr, &engine});
-}
-
-}  // namespace
 
 stream_engine::stream_engine(std::shared_ptr<cpu_lane> lane, const options& settings, stream_source& source)
-    : lane_(std::move(lane)),
-      source_(source),
-      admission_(checked(settings)),
-      max_pumps_(std::min(settings.limit, lane_->workers())),
-      in_order_(settings.order == order::submission),
-      fail_fast_(settings.on_error == on_error::stop),
-      help_(settings.help),
-      deadline_(settings.deadline),
-      fair_share_(std::max<std::size_t>(1, settings.limit / (2 * max_pumps_))),
-      lineage_(make_lineage(*lane_, *this)),
-      queue_(max_pumps_),
-      pumps_(max_pumps_ + 1),
-      order_last_(&order_stub_),
-      order_taken_(&order_stub_) {
+    : stream_fields(*this, std::move(lane), settings, source) {
     idle_pumps_ = make_pump(0);
     if (!idle_pumps_) throw std::bad_alloc();
+    if (fed_ && !fed_->attach(*this)) {
+        delete idle_pumps_;
+        throw std::logic_error("penstock: a feed serves one stream, and this one has, or had, another");
+    }
+    if (pulls_elsewhere_) attention_.fetch_or(puller_idle);
     {
         const sync::lock_guard guard(lane_->mutex());
         lane_->enlist_locked(*this);
     }
     if (settings.stop.stop_possible()) stop_callback_.emplace(settings.stop, stop_request{*this});
     if (deadline_ && clock::now() >= *deadline_) expire();
-    if (open()) kick();
+    if (open()) {
+        if (pulls_elsewhere_) {
+            call_puller();
+        } else {
+            kick();
+        }
+    }
+    // Last of all: nothing throws any more.
+    if (deadline_ && *deadline_ != clock::time_point::max() && open()) {
+        lane_->timing().set(alarm_.emplace(*this, *deadline_));
+    }
 }
 
 stream_engine::~stream_engine() {
@@ -63,14 +49,70 @@ stream_engine::~stream_engine() {
 
 void stream_engine::request_stop() noexcept {
     attention_.fetch_or(stopping);
-    source_.stop.request_stop();
+    stop_tasks();
     if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
+}
+
+/// Tells the tasks that run: by their token, and those that sleep by waking them.
+void stream_engine::stop_tasks() noexcept {
+    source_.stop.request_stop();
+    if (launches_) lane_->timing().stop(*this);
 }
 
 void stream_engine::expire() noexcept {
     expired_.store(true);
     attention_.fetch_or(stopping);
-    source_.stop.request_stop();
+    stop_tasks();
+    if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
+}
+
+void alarm::serve() noexcept { engine.serve_alarm(); }
+void alarm::refuse(std::exception_ptr) noexcept { engine.refuse_alarm(); }
+ticket_owner* alarm::owner() const noexcept { return &engine; }
+
+/// On the timers' thread, which runs nothing of the user's. The stream may be gone when the alarm is ready.
+void stream_engine::go_off() noexcept {
+    cpu_lane& lane = *lane_;
+    bool busy = false;
+    {
+        const sync::lock_guard guard(lane.mutex());
+        // Workers may be busy with tasks of this very stream, which wait for their token.
+        busy = alarm_->off_workers = lane.full_locked();
+        if (!busy) {
+            rouse_nested_locked();
+            static_cast<void>(lane.add_locked(*alarm_));  // there is a worker for it
+        }
+    }
+    busy ? lane.blocking().add(*alarm_) : lane.ring();
+}
+
+void stream_engine::serve_alarm() noexcept {
+    cpu_lane& lane = *lane_;
+    {
+        const task_frame frame(lane, this);
+        expire();
+    }
+    leave_launched(lane);
+}
+
+/// There is no blocking thread for it, and none can be made: a worker will have to do.
+void stream_engine::refuse_alarm() noexcept {
+    cpu_lane& lane = *lane_;
+    bool wake = false;
+    {
+        const sync::lock_guard guard(lane.mutex());
+        alarm_->off_workers = false;
+        rouse_nested_locked();
+        wake = lane.add_locked(*alarm_);
+    }
+    if (wake) lane.ring();
+}
+
+/// By who joins, and does not need it any more.
+void stream_engine::withdraw_alarm_locked() noexcept {
+    if (!alarm_ || alarm_->off_workers || !alarm_->queued) return;
+    lane_->withdraw_locked(*alarm_);
+    away_.fetch_sub(1);
 }
 
 bool stream_engine::fail_in_transit(const record& done, std::exception_ptr error) noexcept {
@@ -82,7 +124,7 @@ bool stream_engine::fail_in_transit(const record& done, std::exception_ptr error
         fail_index_.store(std::min(fail_index_.load(), done.index));
         attention_.fetch_or(failing);
     }
-    source_.stop.request_stop();
+    stop_tasks();
     return true;
 }
 
@@ -98,17 +140,18 @@ void stream_engine::fail(record& task) noexcept {
         fail_index_.store(task.index);
         attention_.fetch_or(failing);  // under the lock: whoever fails next finds that it is late
     }
-    if (!in_order_) source_.stop.request_stop();
+    if (!in_order_) stop_tasks();
 }
 
-bool stream_engine::at_end_visible() const noexcept { return !open() && all_accounted(); }
+bool stream_engine::at_end_visible() const noexcept { return (!open() || feed_may_end()) && all_accounted(); }
 
 bool stream_engine::at_end() noexcept {
-    if (open()) return false;
+    if (open() && !end_empty_feed()) return false;
     if (!source_ended_.load(std::memory_order_acquire) && !std::exchange(saw_stop_, true)) {
         // O2, with fill(): what was pulled by somebody who did not see the stop is counted by now.
         has_unstarted();
     }
+    drop_waiting();
     return all_accounted();
 }
 
@@ -124,10 +167,12 @@ record* stream_engine::next_at_deadline() {
 /// Nothing more is delivered: says, once, why.
 record* stream_engine::conclude() {
     const bool whole = source_ended_.load(std::memory_order_acquire) && all_accounted();
-    const bool cut_off = !whole || dropped_.load() > 0;
+    // What the deadline has cut off and is no result has been dropped, too.
+    const bool cut_off = !whole || dropped_.load() > 0 || (expired_.load() && dropped_late_.load() > 0);
     const std::uint32_t bits = attention_.load();
     concluded_ = true;
-    // Otherwise a thread may still be inside the producer, or in a task beyond the deadline: the destructor waits for that.
+    // Otherwise a thread may still be inside the producer, or in a task beyond the deadline: the destructor waits for
+    // that.
     if (whole) join_once();
     if (expired_.load() && !all_accounted()) throw timed_out();
     if (bits & failing) {
@@ -162,7 +207,7 @@ bool stream_engine::has_live_parent_locked() const noexcept {
     return above != nullptr;
 }
 
-void stream_engine::close() noexcept {
+void stream_engine::close(bool may_serve) noexcept {
     if (joined_) return;
     for (const task_frame* frame = task_frame::innermost(); frame; frame = frame->outer()) {
         if (frame->engine() == this) {
@@ -172,13 +217,13 @@ void stream_engine::close() noexcept {
     // First the callback: it must not find the stream half gone. It waits for one that is running.
     stop_callback_.reset();
     request_stop();
-    join_once();
+    join_once(may_serve);
     concluded_ = true;
 }
 
-void stream_engine::join_once() noexcept {
+void stream_engine::join_once(bool may_serve) noexcept {
     if (std::exchange(joined_, true)) return;
-    join();
+    join(may_serve);
     stop_callback_.reset();
 }
 
@@ -208,8 +253,9 @@ bound_by stream_engine::bound(const stream_stats& now) const noexcept {
         return head && head->state.load() < stage::finished ? bound_by::head_of_line : bound_by::buffer;
     }
     if (now.running >= admission_.limit()) return bound_by::limit;
-    if (now.running >= max_pumps_) return bound_by::workers;
-    return turn_.load() ? bound_by::producer : bound_by::none;
+    const std::size_t threads = source_.blocks ? lane_->blocking().most_threads() : launches_ ? unlimited : max_pumps_;
+    if (now.running >= threads) return bound_by::workers;
+    return turn_.load() || (fed_ && fed_->size() == 0) ? bound_by::producer : bound_by::none;
 }
 
 }  // namespace penstock::inline v0::detail

@@ -25,9 +25,10 @@ bool stream_engine::help(bool nested) noexcept {
         refill(true);
         if (ready_first_) return true;
     }
-    // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody else to.
+    // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody
+    // else to.
     const bool trusted = nested || left_over || short_tasks();
-    if (!trusted && !(turn_.load() && unstarted_anywhere())) {
+    if (!trusted && !(!pulls_elsewhere_ && turn_.load() && unstarted_anywhere())) {
         set_helping(false);
         return false;
     }
@@ -51,7 +52,7 @@ bool stream_engine::help(bool nested) noexcept {
         adapt(*own_, each * own_->batch, own_->batch);
     }
     kick_if_idle();
-    if (!in_order_) add_ready(*task);
+    if (!in_order_ && !launches_) add_ready(*task);
     return true;
 }
 
@@ -62,27 +63,54 @@ void stream_engine::set_helping(bool helping) noexcept {
     if (!helping) lane_->wake_nappers();
 }
 
-/// The first ready pump of a stream that was started by a task of this one, or by a task of such a stream.
-pump* stream_engine::descendants_pump_locked() const noexcept {
+/// Whether who waits for this stream inside a task may have to run it: a frame or job of this stream's tasks, or
+/// anything of a stream that was started by one of them, or by a task of such a stream.
+bool stream_engine::may_run(const ticket& ready) const noexcept {
+    const auto* owner = static_cast<const stream_engine*>(ready.owner());
+    if (owner == this) return ready.what() != ticket::kind::pump || static_cast<const pump&>(ready).off_workers;
+    for (const lineage* above = owner->lineage_->parent.get(); above; above = above->parent.get()) {
+        if (above == lineage_.get()) return true;
+    }
+    return false;
+}
+
+ticket* stream_engine::descendants_ticket_locked() const noexcept {
     for (ticket* at = lane_->ready_locked().first(); at; at = at->behind) {
-        const stream_engine* owner = at->stream();
-        if (!owner || owner == this) continue;
-        for (const lineage* above = owner->lineage_->parent.get(); above; above = above->parent.get()) {
-            if (above == lineage_.get()) return static_cast<pump*>(at);
-        }
+        if (at->owner() && may_run(*at)) return at;
     }
     return nullptr;
 }
 
-bool stream_engine::help_descendant() noexcept {
-    pump* found = nullptr;
-    {
+/// The consumer of a stream that launches its tasks does not help, for its results are to be taken (C14). But where
+/// every thread is busy with others, and nothing of its own is in flight, it serves the pump that waits for one of
+/// them: it may be that all that is missing is the news that the source has ended.
+bool stream_engine::ask_producer() noexcept {
+    ticket* found = open() && all_accounted() ? lane_->blocking().take_for(*this, false, true) : nullptr;
+    if (!found) return false;
+    auto& ready = static_cast<pump&>(*found);
+    ready.engine.serve_once(ready);
+    return true;
+}
+
+/// What it runs, another thread of its lane would have run. Not `on_worker`: only what waits for a blocking thread.
+bool stream_engine::help_descendant(bool on_worker) noexcept {
+    ticket* found = nullptr;
+    if (on_worker) {
         const sync::lock_guard guard(lane_->mutex());
-        found = descendants_pump_locked();
+        found = descendants_ticket_locked();
         if (found) lane_->withdraw_locked(*found);
     }
+    if (!found) found = lane_->blocking().take_for(*this, false);
     if (!found) return false;
-    found->engine.serve_once(*found);
+    const blocking_lane::detour here;
+    if (found->what() == ticket::kind::pump) {
+        auto& ready = static_cast<pump&>(*found);
+        ready.engine.serve_once(ready);
+    } else if (found->what() == ticket::kind::puller) {
+        static_cast<puller&>(*found).engine.serve_puller(1);
+    } else {
+        found->serve();
+    }
     return true;
 }
 

@@ -31,6 +31,8 @@ struct resting {
 };
 
 void pump::serve() noexcept { engine.serve(*this); }
+void pump::refuse(std::exception_ptr) noexcept { engine.refuse(*this); }
+ticket_owner* pump::owner() const noexcept { return &engine; }
 
 /// A worker with a pump's place. When requeue() or retire() says so, the pump and the stream with it may be gone.
 void stream_engine::serve(pump& at) noexcept {
@@ -46,7 +48,7 @@ void stream_engine::serve(pump& at) noexcept {
         if (work(at)) {
             state.naps = 0;
             // Now the other streams' turn; this pump queues behind them.
-            if (lane_->crowded()) return requeue(at);
+            if (at.off_workers ? lane_->blocking().approx_crowded() : lane_->crowded()) return requeue(at);
         } else if (!rest(state) && retire(at)) {
             return;
         }
@@ -69,9 +71,7 @@ bool stream_engine::displaced() const noexcept {
 }
 
 /// How many pumps are enough beside a consumer that takes a core.
-std::size_t stream_engine::awake_enough() const noexcept {
-    return tiny_to_run_ ? 1 : max_pumps_;
-}
+std::size_t stream_engine::awake_enough() const noexcept { return tiny_to_run_ ? 1 : max_pumps_; }
 
 /// Keeps the place, for the moment the helping consumer is found gone. Returns whether it was still there.
 bool stream_engine::nap(resting& state, std::uint32_t word) noexcept {
@@ -90,7 +90,9 @@ bool stream_engine::nap(resting& state, std::uint32_t word) noexcept {
 
 /// Nothing to do at the moment. Returns whether to look again; false: give up the place.
 bool stream_engine::rest(resting& state) noexcept {
-    const auto progress = [this] { return pulled_.load(std::memory_order_relaxed) + taken_.load(std::memory_order_relaxed); };
+    const auto progress = [this] {
+        return pulled_.load(std::memory_order_relaxed) + taken_.load(std::memory_order_relaxed);
+    };
     const std::size_t before = progress();
     const std::uint32_t word = lane_->nap_word();
     const auto until = clock::now() + (tiny_to_take_ && !help_ ? long_spin_time : spin_time);
@@ -100,39 +102,51 @@ bool stream_engine::rest(resting& state) noexcept {
         // Preempted, it may have been away for longer than it wanted to spin: it looks once more in any case.
         last_look = clock::now() >= until;
         if (attention_.load() & leaving) return false;
-        if (open() && !turn_.load(std::memory_order_relaxed) && approx_room() > 0) return true;
+        if ((pulls_elsewhere_ || !turn_.load(std::memory_order_relaxed)) && pullable()) return true;
         // A look takes cache lines away from those who work: seldom enough.
         for (int pauses = 0; pauses < 16; ++pauses) sync::pause();
     } while (!last_look);
     if (lane_->crowded()) return false;
-    if (progress() - before >= fast_progress) {
+    if (!launches_ && progress() - before >= fast_progress) {
         // The stream is fast without this pump, and would only wake it for nothing again and again. But somebody must be
         // at hand if a task turns out long.
-        napping_.fetch_add(1);
-        lane_->nap(word, clock::now() + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
+        const bool supplied = pulls_elsewhere_ || fed_;
+        const bool last = napping_.fetch_add(1) + 1 >= places_.load();
+        // What comes from elsewhere must find a pump awake, or a place free and so a reason to wake one.
+        if (!supplied || !last) lane_->nap(word, clock::now() + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
         napping_.fetch_sub(1);
-        return true;
+        if (!supplied || !last) return true;
     }
     return unstarted_anywhere();
 }
 
 /// There is work, and a place is free: one more pump. Cost: the lane's mutex, and a wake-up if a worker sleeps.
 void stream_engine::kick() noexcept {
-    bool wake = false;
+    pump* idle = nullptr;
+    bell whom = bell::nobody;
     {
         const sync::lock_guard guard(lane_->mutex());
-        if (closing_ || places_.load() >= max_pumps_) return;
-        if (retiring_ > recalls_) {
-            ++recalls_;  // one that is on its way out comes back
-        } else if (pump* idle = idle_pump_locked()) {
-            ++inside_;
-            wake = schedule_locked(*idle);
-        } else {
-            return;
-        }
-        set_places_locked(places_.load() + 1);
+        idle = fill_place_locked();
+        if (!idle) return;
+        whom = schedule_locked(*idle);
     }
-    if (wake) lane_->ring();
+    ring(*lane_, whom, *idle);
+}
+
+/// Under the lane's mutex: gives a free place to a pump, and returns it; null if there is no place, or if a pump that
+/// was on its way out has it now.
+pump* stream_engine::fill_place_locked() noexcept {
+    if (closing_ || places_.load() >= max_pumps_) return nullptr;
+    pump* idle = nullptr;
+    if (retiring_ > recalls_) {
+        ++recalls_;
+    } else if ((idle = idle_pump_locked())) {
+        ++inside_;
+    } else {
+        return nullptr;
+    }
+    set_places_locked(places_.load() + 1);
+    return idle;
 }
 
 /// Null without memory; then others carry on, and kick again.
@@ -148,19 +162,42 @@ pump* stream_engine::idle_pump_locked() noexcept {
 }
 
 pump* stream_engine::make_pump(std::size_t number) noexcept {
-    pump* made = new (std::nothrow) pump(*this, number);
+    pump* made = new (std::nothrow) pump(*this, number, !launches_);
     pumps_[number].store(made, std::memory_order_release);
     return made;
 }
 
-/// Under the lane's mutex: makes the pump ready, and wakes consumers who could do its work where they wait: this stream's
-/// and its ancestors'.
-bool stream_engine::schedule_locked(pump& ready) noexcept {
+/// Under the lane's mutex: makes the pump ready, and wakes consumers who could do its work where they wait: this
+/// stream's and its ancestors'. The caller rings.
+stream_engine::bell stream_engine::schedule_locked(pump& ready) noexcept {
+    // C2: tasks that need no worker do not wait for one to launch them.
+    ready.off_workers = source_.blocks && lane_->full_locked();
+    if (ready.off_workers) return bell::blocking_threads;
+    rouse_nested_locked();
+    return lane_->add_locked(ready) ? bell::workers : bell::nobody;
+}
+
+/// Under the lane's mutex, when something of this stream's becomes ready: who waits for the stream on a worker's
+/// thread, or for one that it descends from, may have to run it, as there may be no other thread.
+void stream_engine::rouse_nested_locked() noexcept {
     for (const lineage* above = lineage_.get(); above; above = above->parent.get()) {
         stream_engine* waiting = above->engine;
-        if (waiting && waiting->attention_.load() & consumer_nested) waiting->rouse_consumer();
+        if (!waiting) continue;
+        waiting->rouse_nested_consumer_locked();
+        if (waiting->joiner_) waiting->joiner_->unpark();
     }
-    return lane_->add_locked(ready);
+}
+
+void stream_engine::rouse_nested() noexcept {
+    const sync::lock_guard guard(lane_->mutex());
+    rouse_nested_locked();
+}
+
+/// Not under a lock. The stream may be gone, unless the pump is for a blocking thread: then it is not ready before
+/// this.
+void stream_engine::ring(cpu_lane& lane, bell whom, pump& ready) noexcept {
+    if (whom == bell::workers) lane.ring();
+    if (whom == bell::blocking_threads) lane.blocking().add(ready);
 }
 
 void stream_engine::set_places_locked(std::size_t places) noexcept {
@@ -175,20 +212,20 @@ void stream_engine::set_places_locked(std::size_t places) noexcept {
 void stream_engine::requeue(pump& at) noexcept {
     // The stream may be gone as soon as the lock is free; the lane is not, this thread is one of its.
     cpu_lane& lane = *lane_;
-    bool wake = false;
+    bell whom = bell::nobody;
     {
         const sync::lock_guard guard(lane.mutex());
         if (closing_) {
             leave_locked(at, true);
         } else {
-            wake = schedule_locked(at);
+            whom = schedule_locked(at);
         }
     }
-    if (wake) lane.ring();
+    ring(lane, whom, at);
 }
 
-/// I4: gives up the place first, looks for work then. Whoever makes work looks for a free place afterwards, so one of the
-/// two sees the other. Returns whether the pump has left; the stream may be gone then.
+/// I4: gives up the place first, looks for work then. Whoever makes work looks for a free place afterwards, so one of
+/// the two sees the other. Returns whether the pump has left; the stream may be gone then.
 bool stream_engine::retire(pump& at) noexcept {
     {
         const sync::lock_guard guard(lane_->mutex());
@@ -215,32 +252,42 @@ void stream_engine::leave_locked(pump& at, bool with_place) noexcept {
     if (with_place) set_places_locked(places_.load() - 1);
     at.next_idle = idle_pumps_;
     idle_pumps_ = &at;
-    if (--inside_ == 0 && joiner_) joiner_->unpark();
+    if (--inside_ > 0) return;
+    if (joiner_) joiner_->unpark();
+    lane_->note_rest_locked();
 }
 
-/// Waits until no thread is inside the stream, and none will be.
-void stream_engine::join() noexcept {
+/// Waits until no thread is inside the stream, no task is away, and none will be. `may_serve`: on a thread of the
+/// executor, runs what they wait for.
+void stream_engine::join(bool may_serve) noexcept {
     sync::parker joined;
     attention_.fetch_or(leaving);
-    {
-        const sync::lock_guard guard(lane_->mutex());
-        closing_ = true;
-        lineage_->engine = nullptr;
-        for (const auto& slot : pumps_) {
-            pump* made = slot.load(std::memory_order_relaxed);
-            if (!made || !made->queued) continue;
-            lane_->withdraw_locked(*made);
-            leave_locked(*made, true);
-        }
-        lane_->forget_locked(*this);
-        if (inside_ == 0) return;
-        joiner_ = &joined;
-        lane_->wake_nappers();
+    const cpu_lane::wait_inside inside(*lane_);
+    if (fed_) fed_->detach();
+    if (alarm_) lane_->timing().cancel(*alarm_);
+    sync::unique_lock lock(lane_->mutex());
+    closing_ = true;
+    for (const auto& slot : pumps_) {
+        pump* made = slot.load(std::memory_order_relaxed);
+        if (!made || made->off_workers || !made->queued) continue;
+        lane_->withdraw_locked(*made);
+        leave_locked(*made, true);
     }
-    joined.park();
-    // Who woke us did so under the lock: when we have had it, that thread is out.
-    const sync::lock_guard guard(lane_->mutex());
+    lane_->forget_locked(*this);
+    lane_->wake_nappers();
+    joiner_ = &joined;
+    // I6: who lets go of the stream last does so under the lock. When we have had it, that thread is out.
+    for (;;) {
+        withdraw_alarm_locked();
+        if (inside_ == 0 && away_.load() == 0) break;
+        lock.unlock();
+        drop_waiting();
+        const bool nested = task_frame::innermost() || on_worker_thread();
+        if (!nested || !help_descendant(may_serve)) joined.park();
+        lock.lock();
+    }
     joiner_ = nullptr;
+    lineage_->engine = nullptr;
 }
 
 }  // namespace penstock::inline v0::detail

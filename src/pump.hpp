@@ -19,27 +19,35 @@ namespace penstock::inline v0::detail {
 
 class stream_engine;
 
-/// Holds a batch: records pulled together, run one after the other by the pump's owner, and open to others all the while:
-/// idle threads take records that have not started (C8), the consumer takes finished ones that the owner, busy with the
-/// next task, has not published (C14).
+/// Holds a batch: records pulled together, run one after the other by the pump's owner, and open to others all the
+/// while: idle threads take records that have not started (C8), the consumer takes finished ones that the owner, busy
+/// with the next task, has not published (C14).
 ///
 ///     0 .. published .. finished .. head ......... tail
 ///       taken over   outbox      running  unstarted
 ///
-/// I3: published <= finished <= head <= tail <= capacity, and head - finished <= 1. I1: positions change only inside `lock`;
-/// outside they are hints. The owner moves head and finished, thieves lower tail, owner or consumer raise published.
+/// I3: published <= finished <= head <= tail <= capacity, and head - finished <= 1. I1: positions change only inside
+/// `lock`; outside they are hints. The owner moves head and finished, thieves lower tail, owner or consumer raise
+/// published.
 struct alignas(64) pump final : ticket {
     static constexpr std::uint32_t capacity = 64;
 
     using section = std::lock_guard<sync::spin_lock>;
 
-    pump(stream_engine& stream, std::size_t position) noexcept : engine(stream), number(position) {}
+    pump(stream_engine& stream, std::size_t position, bool fills_outbox) noexcept
+        : engine(stream), number(position), has_outbox(fills_outbox) {}
     void serve() noexcept override;
-    stream_engine* stream() noexcept override { return &engine; }
+    void refuse(std::exception_ptr) noexcept override;
+    ticket_owner* owner() const noexcept override;
 
     stream_engine& engine;
-    const std::size_t number;       ///< which producer of the completion queue it is
-    pump* next_idle = nullptr;      ///< guarded by the lane's mutex
+    const std::size_t number;          ///< which producer of the completion queue it is
+    const bool has_outbox;             ///< false: what is started here may end elsewhere, and is published there
+    pump* next_idle = nullptr;         ///< guarded by the lane's mutex
+    bool launches_for_itself = false;  ///< what is launched here, the launching thread will run; the owner's
+    bool off_workers = false;       ///< ready for, or on, a blocking thread; as above until it is served
+    std::chrono::steady_clock::time_point yielded{};  ///< when it last made way for the consumer; the owner's
+    unsigned launches = 0;                            ///< that were looked for; the owner's
     std::uint32_t batch = 1;        ///< how many to pull next time; the owner's
     std::chrono::steady_clock::duration attending{};  ///< spent on others in this batch; the owner's
     std::size_t outbox_seen_at = 0;  ///< what the consumer saw of `ended` when it last found an outbox filled
@@ -64,6 +72,7 @@ struct alignas(64) pump final : ticket {
         const section guard(lock);
         const std::uint32_t at = hint(head);
         set(finished, at);
+        if (!has_outbox) set(published, at);
         if (at == hint(tail)) return nullptr;
         set(head, at + 1);
         return items[at];

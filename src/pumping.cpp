@@ -6,14 +6,26 @@
 #include "stream_engine.hpp"
 
 namespace penstock::inline v0::detail {
+namespace {
+
+/// To launch a task takes less than to yield; and on a busy machine it is others who get the core.
+constexpr auto yield_interval = std::chrono::microseconds(20);
+
+}  // namespace
 
 bool stream_engine::work(pump& at) noexcept {
+    if (launches_) {
+        // One at a time, and soon done: nothing to time, and others seldom stand still.
+        const bool found = ++at.launches % 64 == 0 ? find_work(at, clock::now()) : fill(at) || steal(at);
+        if (!found) return false;
+        run_batch(at);
+        return true;
+    }
     const auto begin = clock::now();
     if (!find_work(at, begin)) return false;
-    const std::size_t before = at.ended.load(std::memory_order_relaxed);
     at.attending = {};
-    run_batch(at);
-    adapt(at, clock::now() - begin - at.attending, at.ended.load(std::memory_order_relaxed) - before);
+    const std::size_t tasks = run_batch(at);
+    adapt(at, clock::now() - begin - at.attending, tasks);
     return true;
 }
 
@@ -23,67 +35,83 @@ bool stream_engine::find_work(pump& at, clock::time_point now) noexcept {
 
 /// Takes the producer's turn if it is free, and pulls a batch. Whoever has the turn pulls; nobody waits for it.
 bool stream_engine::fill(pump& at) noexcept {
+    if (pulls_elsewhere_) return fill_from_arrived(at);
+    if (fed_ && fed_->size() == 0) return false;
     if (!open() || turn_.load(std::memory_order_relaxed) || turn_.exchange(true)) return false;
     if (deadline_ && clock::now() >= *deadline_) expire();
     std::size_t count = 0;
     if (open()) {
         at.clear();
-        // The consumer that runs tiny tasks alone need not leave as much to others.
-        const bool alone = at.number == max_pumps_ && tiny_to_run_;
-        const std::size_t share = alone ? std::max<std::size_t>(1, admission_.limit() / 2) : fair_share_;
-        const std::size_t wanted = std::min<std::size_t>(at.batch, share);
+        const std::size_t wanted = fed_ ? std::min(batch_of(at), fed_->size()) : batch_of(at);
         const std::size_t most = std::min(wanted, room(wanted));
-        while (count < most && pull_one(at)) {
+        while (count < most) {
+            record* pulled = pull_record();
+            if (!pulled) break;
+            at.append(*pulled);
             ++count;
             // C12: the next pull may block. What has been pulled must not wait for it while somebody could run it.
             if (attention_.load() & (places_idle | consumer_helps)) break;  // O2, with retire() and sleep()
         }
     }
     turn_.store(false);
-    call_for_help(attention_.load(), 0);  // O2, with retire() and sleep(), who found the turn taken
+    const std::uint32_t bits = attention_.load();
+    call_for_help(bits, 0);  // O2, with retire() and sleep(), who found the turn taken
+    if (fed_) {
+        end_drained_feed();
+        if (bits & (consumer_waits | consumer_dozes) && at_end_visible()) wake_consumer();
+    }
     return count > 0;
+}
+
+/// How many tasks the pump should take at once.
+std::size_t stream_engine::batch_of(const pump& at) const noexcept {
+    // C12: what is launched is launched before the next is pulled.
+    if (launches_) return 1;
+    // The consumer that runs tiny tasks alone need not leave as much to others.
+    const bool alone = at.number == max_pumps_ && tiny_to_run_;
+    return std::min<std::size_t>(at.batch, alone ? std::max<std::size_t>(1, admission_.limit() / 2) : fair_share_);
 }
 
 /// There may be more to do than this thread can: tells those who could.
 void stream_engine::call_for_help(std::uint32_t bits, std::uint32_t unstarted) noexcept {
+    if (bits & puller_idle) call_puller();
     if (!(bits & (places_idle | consumer_nested))) return;
-    if (unstarted == 0 && !(open() && approx_room() > 0)) return;
+    if (unstarted == 0 && !pullable()) return;
     if (bits & places_idle) kick();
     // It sits on a worker of its own: no other thread may be left for the pump that was kicked.
     if (bits & consumer_nested) wake_consumer();
 }
 
-/// Holding the turn. Reserve, then pull: the caller has asked room().
-bool stream_engine::pull_one(pump& at) noexcept {
-    if (!open()) return false;
+/// Holding the turn. Reserve, then pull: the caller has asked room(). Null if that gave nothing to be run.
+record* stream_engine::pull_record() noexcept {
+    if (!open()) return nullptr;
     record* pulled = vacant_record();
-    if (!pulled) return false;
+    if (!pulled) return nullptr;
     try {
         if (!source_.pull(*pulled)) {
             records_.put_back(*pulled);
             end_source(nullptr);
-            return false;
+            return nullptr;
         }
     } catch (...) {
         records_.put_back(*pulled);
         end_source(std::current_exception());
-        return false;
+        return nullptr;
     }
     const std::size_t index = pulled_.load(std::memory_order_relaxed);
     pulled->index = index;
     pulled->late = false;
     pulled->link.store(nullptr, std::memory_order_relaxed);
-    pulled->state.store(stage::admitted, std::memory_order_release);  // O1
+    pulled->state.store(stage::admitted, std::memory_order_release);                                   // O1
     if (in_order_) std::exchange(order_last_, pulled)->link.store(pulled, std::memory_order_release);  // O5
     if (attention_.load() & (stopping | failing)) {
         // A stop came while the producer was being asked: what it gave is pulled and dropped, in one step.
         pulled_.store(index + 1);  // I5: before dropped_
         drop(*pulled);
-        return false;
+        return nullptr;
     }
     pulled_.store(index + 1, std::memory_order_release);  // I5: counted before anybody can run it
-    at.append(*pulled);
-    return true;
+    return pulled;
 }
 
 /// Holding the turn. Null without memory, if the next record to come back will do instead.
@@ -100,7 +128,7 @@ record* stream_engine::vacant_record() noexcept {
 void stream_engine::end_source(std::exception_ptr error) noexcept {
     producer_threw_.store(error != nullptr);
     producer_error_ = std::move(error);
-    source_ended_.store(true);  // O4
+    source_ended_.store(true);                                                   // O4
     if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();  // O2, with sleep() and doze()
 }
 
@@ -117,22 +145,27 @@ std::size_t stream_engine::approx_room() const noexcept {
 }
 
 std::size_t stream_engine::ended_total() const noexcept {
-    std::size_t total = 0;
+    std::size_t total = ended_elsewhere_.load();
     for (const auto& slot : pumps_) {
-        if (const pump* other = slot.load(std::memory_order_acquire)) total += other->ended.load(std::memory_order_acquire);
+        if (const pump* other = slot.load(std::memory_order_acquire))
+            total += other->ended.load(std::memory_order_acquire);
     }
     return total;
 }
 
-void stream_engine::run_batch(pump& at) noexcept {
-    for (;;) {
+/// Returns how many tasks it started.
+std::size_t stream_engine::run_batch(pump& at) noexcept {
+    for (std::size_t tasks = 0;; ++tasks) {
         record* next = at.advance();
         const std::uint32_t bits = attention_.load();  // O2, with sleep() and retire()
-        if (bits & for_every_task) [[unlikely]] attend(at, bits, next != nullptr);
-        if (!next) break;
+        if (bits & for_every_task) [[unlikely]]
+            attend(at, bits, next != nullptr);
+        if (!next) {
+            publish(at);
+            return tasks;
+        }
         start(at, *next);
     }
-    publish(at);
 }
 
 /// Once the stream is being stopped, or a task has failed.
@@ -144,7 +177,11 @@ bool stream_engine::may_start(const record& task) const noexcept {
 
 void stream_engine::drop(record& task) noexcept {
     source_.discard(task);
-    task.state.store(stage::dropped, std::memory_order_release);  // O1
+    if (launches_) {
+        publish_landed(task, stage::dropped);
+    } else {
+        task.state.store(stage::dropped, std::memory_order_release);  // O1
+    }
     dropped_.fetch_add(1);  // I5
     if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
 }
@@ -152,6 +189,7 @@ void stream_engine::drop(record& task) noexcept {
 void stream_engine::settle_error(record& task) noexcept {
     if (task.outcome == outcome::cancelled) {
         cancelled_.fetch_add(1);
+        if (expired_.load()) task.late = true;  // C5: what the deadline stops is dropped
         return;
     }
     failed_.fetch_add(1);
@@ -166,11 +204,12 @@ void stream_engine::attend(pump& at, std::uint32_t bits, bool more) noexcept {
         // Without one the consumer parked before its record was pulled: it must look which it is.
         const bool found = in_order_ && (!awaited || awaited->state.load(std::memory_order_acquire) >= stage::finished);
         if (found || bits & (stopping | failing)) make_way(at, &stream_engine::wake_consumer);
-    } else if (bits & consumer_roused) {
+    } else if (bits & consumer_roused && (!launches_ || clock::now() - at.yielded > yield_interval)) {
         // Woken is not running: all cores are busy, and the scheduler preempts nobody for it. Let it have this one.
         make_way(at, &stream_engine::yield);
+        if (launches_) at.yielded = clock::now();
     }
-    if (more) call_for_help(bits, at.approx_unstarted());
+    if (more || bits & puller_idle) call_for_help(bits, at.approx_unstarted());
 }
 
 /// What others have of this thread's time says nothing about its tasks.
@@ -186,7 +225,7 @@ void stream_engine::publish(pump& at) noexcept {
     if (from == to) return;
     if (!in_order_) queue_.push(at.number, at.items.data() + from, to - from);
     const std::size_t published = published_.fetch_add(to - from) + (to - from);
-    const std::uint32_t bits = attention_.load();  // O2, with sleep() and doze()
+    const std::uint32_t bits = attention_.load();              // O2, with sleep() and doze()
     const bool awaited = bits & consumer_waits && !in_order_;  // in submission order attend() knows better
     if (!awaited && !(bits & consumer_dozes && published >= doze_target_.load())) return;
     make_way(at, &stream_engine::wake_consumer);

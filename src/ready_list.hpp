@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// What waits for a worker.
+/// What waits for a thread, in the order in which it came.
 #pragma once
 
 #include <cstddef>
 
+#include <penstock/detail/ticket.hpp>
+
 namespace penstock::inline v0::detail {
-
-class stream_engine;
-
-/// Something that a worker can run: a pump, or a posted task. Its links are its own, so becoming ready can not fail.
-struct ticket {
-    ticket* before = nullptr;
-    ticket* behind = nullptr;
-    bool queued = false;  ///< in a ready list
-
-    /// On a worker, without a lock. The ticket may be gone when it returns.
-    virtual void serve() noexcept = 0;
-    /// The stream whose pump this is; null for a posted task.
-    virtual stream_engine* stream() noexcept { return nullptr; }
-
-protected:
-    ~ticket() = default;
-};
 
 /// First in, first out; a ticket can also be taken from the middle. Not synchronised: the lane's mutex guards it.
 class ready_list {
@@ -37,6 +22,25 @@ public:
         (last_ ? last_->behind : first_) = &added;
         last_ = &added;
         ++size_;
+    }
+
+    void push_front(ticket& added) noexcept {
+        added.before = nullptr;
+        added.behind = first_;
+        added.queued = true;
+        (first_ ? first_->before : last_) = &added;
+        first_ = &added;
+        ++size_;
+    }
+
+    /// Takes over a whole list, whose tickets come last.
+    void append(ready_list& added) noexcept {
+        if (added.empty()) return;
+        added.first_->before = last_;
+        (last_ ? last_->behind : first_) = added.first_;
+        last_ = added.last_;
+        size_ += added.size_;
+        added = ready_list();
     }
 
     void remove(ticket& taken) noexcept {

@@ -18,13 +18,13 @@ constexpr auto watch_interval = 50us;
 }  // namespace
 
 /// Whether an idle thread would find something to do: unstarted tasks anywhere, or room and nobody at the producer.
-bool stream_engine::work_to_do() const noexcept {
-    return has_unstarted() || (open() && !turn_.load() && approx_room() > 0);
+bool stream_engine::work_to_do() noexcept {
+    return has_unstarted() || (!pulls_elsewhere_ && !turn_.load() && pullable());
 }
 
 /// Visits every batch: exact (O2).
-bool stream_engine::has_unstarted() const noexcept {
-    bool found = false;
+bool stream_engine::has_unstarted() noexcept {
+    bool found = pulls_elsewhere_ && arrived_.any();
     for (const auto& slot : pumps_) {
         pump* other = slot.load();
         if (other && other->has_unstarted()) found = true;
@@ -34,6 +34,7 @@ bool stream_engine::has_unstarted() const noexcept {
 
 /// May be stale.
 bool stream_engine::unstarted_anywhere() const noexcept {
+    if (arrived_.size() > 0) return true;
     return std::any_of(pumps_.begin(), pumps_.end(), [](const auto& slot) {
         const pump* other = slot.load(std::memory_order_acquire);
         return other && other->approx_unstarted() > 0;

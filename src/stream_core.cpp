@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// The public door to stream_engine.
+#include <exception>
 #include <utility>
 
 #include <penstock/detail/stream_core.hpp>
@@ -10,6 +11,14 @@
 namespace penstock::inline v0::detail {
 
 stream_source::~stream_source() = default;
+launched stream_source::launch(record&) noexcept { return launched::ended; }
+void stream_source::run_blocking(record&) noexcept {}
+void stream_source::fail(record&, std::exception_ptr) noexcept {}
+task_root* stream_source::root_of(record&) noexcept { return nullptr; }
+std::coroutine_handle<> stream_source::frame_of(record&) noexcept { return nullptr; }
+record& stream_source::record_of(task_root&) noexcept { std::terminate(); }
+void stream_source::settle(record&) noexcept {}
+blocking_ticket* stream_source::ticket_of(record&) noexcept { return nullptr; }
 
 stream_core::stream_core(executor& ex, const options& settings, stream_source& source)
     : engine_(std::make_unique<stream_engine>(ex.lane_, settings, source)) {}
@@ -20,9 +29,15 @@ void stream_core::taken(record& done) noexcept { engine_->taken(done); }
 bool stream_core::fail_in_transit(const record& done, std::exception_ptr error) noexcept {
     return engine_->fail_in_transit(done, std::move(error));
 }
+bool stream_core::wait_async(suspended_frame& consumer, const std::stop_token& until) noexcept {
+    return engine_->wait_async(consumer, until);
+}
+void stream_core::woken() noexcept { engine_->woken(); }
+void stream_core::interrupt() noexcept { engine_->interrupt(); }
 void stream_core::request_stop() noexcept { engine_->request_stop(); }
 bool stream_core::done() const noexcept { return engine_->done(); }
 stream_stats stream_core::stats() const noexcept { return engine_->stats(); }
 void stream_core::close() noexcept { engine_->close(); }
+void stream_core::close_elsewhere() noexcept { engine_->close(false); }
 
 }  // namespace penstock::inline v0::detail

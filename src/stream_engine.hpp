@@ -2,8 +2,6 @@
 /// One stream's protocol: from the producer's turn to the consumer. README.md beside this file explains it.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,45 +9,21 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
-#include <vector>
+#include <utility>
 
 #include <penstock/detail/record.hpp>
 #include <penstock/detail/stream_core.hpp>
-#include <penstock/detail/sync.hpp>
 #include <penstock/options.hpp>
 
-#include "admission.hpp"
-#include "completion_queue.hpp"
 #include "cpu_lane.hpp"
-#include "parker.hpp"
 #include "pump.hpp"
-#include "record_pool.hpp"
+#include "stream_fields.hpp"
 
 namespace penstock::inline v0::detail {
 
-/// Which stream's task started a stream. Outlives both, so that a thread that waits can ask whose descendant a pump is.
-struct lineage {
-    std::shared_ptr<const lineage> parent;
-    stream_engine* engine;  ///< null once it is closed; guarded by the lane's mutex
-};
-
 struct resting;
 
-/// What most of the last few batches said. Single ones are often wrong: their thread was preempted. Advice, never relied on.
-class majority {
-public:
-    void count(bool says_so) noexcept {
-        const int score = score_.load(std::memory_order_relaxed);
-        const int next = std::clamp(score + (says_so ? 1 : -1), 0, 16);
-        if (next != score) score_.store(next, std::memory_order_relaxed);
-    }
-    explicit operator bool() const noexcept { return score_.load(std::memory_order_relaxed) > 8; }
-
-private:
-    sync::atomic<int> score_{0};
-};
-
-class stream_engine {
+class stream_engine final : public ticket_owner, private stream_fields {
 public:
     stream_engine(std::shared_ptr<cpu_lane> lane, const options& settings, stream_source& source);
     ~stream_engine();
@@ -58,8 +32,11 @@ public:
     record* next(const wait_until& wait);
     void taken(record& done) noexcept;
     bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;
+    bool wait_async(suspended_frame& consumer, const std::stop_token& until) noexcept;
+    void interrupt() noexcept;
+    void woken() noexcept;
     bool done() const noexcept;
-    void close() noexcept;
+    void close(bool may_serve = true) noexcept;
 
     // --- any thread
     void request_stop() noexcept;
@@ -68,42 +45,66 @@ public:
     // --- the lane's threads (pumping.cpp)
     void serve(pump& at) noexcept;
 
+    // --- the blocking lane's threads (launching.cpp)
+    void run_launched(record& task) noexcept;
+    void refuse_launched(record& task, std::exception_ptr why) noexcept;
+    void refuse(pump& at) noexcept;
+
+    // --- the blocking lane's threads (supply.cpp)
+    void serve_puller(std::size_t most = 0) noexcept;
+    void refuse_puller(std::exception_ptr why) noexcept;
+
+    // --- who pushes into the stream's feed (feed_core.cpp, supply.cpp)
+    /// Whether something more may be pulled and started.
+    bool open() const noexcept;
+    /// Whether somebody may have to be told of a push.
+    bool rests() const noexcept { return attention_.load() & (places_idle | consumer_nested); }
+    bool enter() noexcept;
+    void fed_and_leave() noexcept;
+
+    // --- its deadline (ending.cpp): the timers' thread, which holds the stream first; whoever serves the alarm
+    void hold_for_alarm() noexcept { away_.fetch_add(1); }
+    void go_off() noexcept;
+    void serve_alarm() noexcept;
+    void refuse_alarm() noexcept;
+
+    // --- whoever runs a coroutine (coroutines.cpp)
+    void end_coroutine(task_root& ended) noexcept;
+    std::stop_token token() const noexcept { return source_.stop.get_token(); }
+    bool stops_tasks() const noexcept { return source_.stop.stop_requested(); }
+    bool sleeps = false;  ///< a task of this stream has slept; guarded by the mutex of the timers
+    cpu_lane& lane() const noexcept { return *lane_; }
+
+    // --- the lanes
+    void rouse_nested_locked() noexcept override;
+    void rouse_nested() noexcept override;
+    bool gives_up(const ticket& waiting) const noexcept override;
+    bool may_run(const ticket& ready) const noexcept override;
+
     // --- the executor's destructor, under the lane's mutex
     /// Whether nothing is left to pull or to run.
     bool over() const noexcept;
     /// Under the lane's mutex: whether a task of a live stream started this one.
     bool has_live_parent_locked() const noexcept;
+    /// Under the lane's mutex: whether no thread is inside, and no task away.
+    bool at_rest_locked() const noexcept { return inside_ == 0 && away_.load() == 0; }
     const std::shared_ptr<lineage>& line() const noexcept { return lineage_; }
     stream_engine* next_live = nullptr;
     stream_engine* previous_live = nullptr;
 
 private:
-    /// Why a thread that passes must do more than go on. Bits of attention_, the one word that every task's end looks at.
-    enum attention : std::uint32_t {
-        consumer_waits = 1,    ///< the consumer is parked or about to be
-        consumer_helps = 2,    ///< and would run short tasks if it were woken
-        consumer_nested = 4,   ///< and it is inside a task: it must be woken for its descendants' pumps too
-        consumer_roused = 8,   ///< it was woken and has not run yet
-        places_idle = 16,      ///< fewer pumps than max_pumps_ have a place
-        stopping = 32,         ///< nothing more is pulled or started
-        failing = 64,          ///< a task failed, with on_error::stop
-        leaving = 128,         ///< the stream is being joined
-        consumer_dozes = 256,  ///< it is parked for a moment, until doze_target_ results are published
-        for_every_task = consumer_waits | consumer_nested | consumer_roused | places_idle | stopping | failing,
-    };
-    using clock = std::chrono::steady_clock;
-
     // Pulling, running and publishing: pumping.cpp, stealing.cpp, pacing.cpp.
     bool work(pump& at) noexcept;
     bool fill(pump& at) noexcept;
-    bool pull_one(pump& at) noexcept;
+    std::size_t batch_of(const pump& at) const noexcept;
+    record* pull_record() noexcept;
     bool find_work(pump& at, clock::time_point now) noexcept;
     bool steal(pump& at) noexcept;
     bool steal_stuck(pump& at, clock::time_point now) noexcept;
     bool take_half(pump& at, pump& victim) noexcept;
     bool unstarted_anywhere() const noexcept;
     void call_for_help(std::uint32_t bits, std::uint32_t unstarted) noexcept;
-    void run_batch(pump& at) noexcept;
+    std::size_t run_batch(pump& at) noexcept;
     void start(pump& at, record& task) noexcept;
     bool may_start(const record& task) const noexcept;
     void settle_error(record& task) noexcept;
@@ -117,10 +118,33 @@ private:
     void end_source(std::exception_ptr error) noexcept;
     std::size_t room(std::size_t wanted) noexcept;
     std::size_t ended_total() const noexcept;
-    bool open() const noexcept;
     std::size_t approx_room() const noexcept;
-    bool work_to_do() const noexcept;
-    bool has_unstarted() const noexcept;
+    bool pullable() const noexcept;
+    bool work_to_do() noexcept;
+    bool has_unstarted() noexcept;
+
+    // Where tasks come from if not from a pump's own pull: supply.cpp.
+    bool worth_pulling() const noexcept;
+    void call_puller() noexcept;
+    bool pull_here() noexcept;
+    bool retire_puller() noexcept;
+    void leave_elsewhere() noexcept;
+    bool fill_from_arrived(pump& at) noexcept;
+    void drop_arrived() noexcept;
+    void end_drained_feed() noexcept;
+    bool end_empty_feed() noexcept;
+    bool feed_may_end() const noexcept;
+
+    // Tasks that end elsewhere: launching.cpp.
+    void launch(record& task, bool for_this_thread) noexcept;
+    void land(record& task) noexcept;
+    void publish_landed(record& task, stage as) noexcept;
+    void take_landed() noexcept;
+    void refill_here() noexcept;
+    void offer_room() noexcept;
+    void leave_launched(cpu_lane& lane) noexcept;
+    void drop_waiting() noexcept;
+    pump* waiting_pump_locked() noexcept;
 
     // Places: who has one, who rests, who comes back: places.cpp.
     void serve_once(pump& at) noexcept;
@@ -132,12 +156,16 @@ private:
     bool displaced() const noexcept;
     std::size_t awake_enough() const noexcept;
     void set_places_locked(std::size_t places) noexcept;
-    bool schedule_locked(pump& ready) noexcept;
+    /// Whom to tell, once the lock is free, that a pump is ready.
+    enum class bell : std::uint8_t { nobody, workers, blocking_threads };
+    bell schedule_locked(pump& ready) noexcept;
+    static void ring(cpu_lane& lane, bell whom, pump& ready) noexcept;
+    pump* fill_place_locked() noexcept;
     void leave_locked(pump& at, bool with_place) noexcept;
     pump* idle_pump_locked() noexcept;
     pump* make_pump(std::size_t number) noexcept;
-    void join() noexcept;
-    void join_once() noexcept;
+    void join(bool may_serve) noexcept;
+    void join_once(bool may_serve = true) noexcept;
 
     // The consumer: consumer.cpp, helping.cpp, waiting.cpp.
     record* take_ready(bool look) noexcept;
@@ -150,23 +178,28 @@ private:
     void vacate(record& done) noexcept;
     void give_back(record& vacant) noexcept;
     bool help(bool nested) noexcept;
-    bool help_descendant() noexcept;
-    pump* descendants_pump_locked() const noexcept;
+    bool help_descendant(bool on_worker = true) noexcept;
+    bool ask_producer() noexcept;
+    ticket* descendants_ticket_locked() const noexcept;
     void set_helping(bool helping) noexcept;
     bool short_tasks() const noexcept;
     record* run_own_task(const wait_until& wait) noexcept;
-    void sleep(std::optional<clock::time_point> until, bool nested, bool may_help) noexcept;
+    void sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask) noexcept;
     bool spin_for_result() noexcept;
     bool doze(std::optional<clock::time_point> until) noexcept;
+    bool results_come_fast() noexcept;
     bool result_visible() const noexcept;
-    bool anything_to_do(bool nested, bool may_help) noexcept;
+    bool anything_to_do(bool nested, bool may_help, bool asks) noexcept;
     bool rouse_consumer() noexcept;
+    void rouse_nested_consumer_locked() noexcept;
     void wake_consumer();
     void yield();
 
     // The end: ending.cpp.
     void fail(record& task) noexcept;
+    void stop_tasks() noexcept;
     void expire() noexcept;
+    void withdraw_alarm_locked() noexcept;
     bool all_accounted() const noexcept;
     bool at_end() noexcept;
     bool at_end_visible() const noexcept;
@@ -179,100 +212,27 @@ private:
         void operator()() const noexcept { engine.request_stop(); }
     };
 
-    // --- fixed
-    const std::shared_ptr<cpu_lane> lane_;
-    stream_source& source_;
-    admission admission_;
-    const std::size_t max_pumps_;
-    const bool in_order_;
-    const bool fail_fast_;
-    const bool help_;
-    const std::optional<clock::time_point> deadline_;
-    const std::size_t fair_share_;  ///< no batch may be larger: the others are to find room too
-    std::shared_ptr<lineage> lineage_;
-    completion_queue queue_;
-    /// Every pump that was ever made, the consumer's own at [max_pumps_]. A slot is set once; the engine deletes them.
-    std::vector<sync::atomic<pump*>> pumps_;
-
-    // --- read at every task's end, written seldom
-    alignas(64) sync::atomic<std::uint32_t> attention_{places_idle};
-    sync::atomic<bool> source_ended_{false};  ///< O4: released after the last write of pulled_ and of producer_error_
-    /// The consumer helps once it has seen so many short tasks and no other; what runs on its thread holds up its loop.
-    static constexpr std::uint32_t trust_to_help = 32;
-    sync::atomic<std::uint32_t> trust_{0};  ///< that the next task will be short, see judge()
-    sync::atomic<bool> consumer_helping_{false};
-    majority tiny_to_take_;  ///< as the pumps find
-    majority tiny_to_run_;   ///< as the consumer finds that runs them
-    sync::atomic<std::size_t> fail_index_{SIZE_MAX};
-    sync::atomic<record*> first_failed_{nullptr};
-    sync::atomic<record*> awaited_{nullptr};  ///< submission order: what the parked consumer waits for
-
-    // --- the producer's turn, and what its holder owns
-    alignas(64) sync::atomic<bool> turn_{false};
-    sync::atomic<std::size_t> pulled_{0};
-    std::size_t ended_seen_ = 0;
-    record* order_last_;  ///< the record pulled last
-    std::exception_ptr producer_error_;           ///< O4; the consumer's once the source has ended
-    sync::atomic<bool> producer_threw_{false};
-
-    // --- from the consumer back to the turn's holder
-    record_pool records_;
-
-    // --- from the pumps to the consumer
-    alignas(64) sync::atomic<std::size_t> published_{0};  ///< records pushed into queue_; in submission order only counted
-    sync::atomic<std::size_t> doze_target_{0};
-
-    // --- the consumer's
-    alignas(64) sync::atomic<std::size_t> taken_{0};
-    record* ready_first_ = nullptr;
-    record* ready_last_ = nullptr;
-    record* order_taken_;  ///< the record taken last: its link leads to the next
-    std::size_t dequeued_ = 0;   ///< of published_
-    pump* own_ = nullptr;        ///< the consumer's own pump, once it has helped
-    /// The consumer looks for others' results only after every few tasks of its own.
-    static constexpr unsigned own_tasks_in_a_row = 32;
-    unsigned own_in_a_row_ = 0;  ///< how many it has run since
-    clock::time_point last_look_{};
-    long last_tick_ = 0;
-    bool ticked_ = false;
-    bool saw_stop_ = false;
-    sync::atomic<bool> concluded_{false};
-    bool joined_ = false;
-    sync::parker consumer_;
-    record order_stub_;
-
-    // --- counters of what is rare
-    alignas(64) sync::atomic<std::size_t> dropped_{0};  ///< never started
-    sync::atomic<std::size_t> dropped_late_{0};         ///< finished and not delivered; written by the consumer
-    sync::atomic<std::size_t> failed_{0};
-    sync::atomic<std::size_t> cancelled_{0};
-    sync::atomic<bool> expired_{false};
-    sync::mutex error_mutex_;
-    std::exception_ptr first_error_;  ///< guarded by error_mutex_
-
-    // --- guarded by the lane's mutex (places_ may be read without)
-    sync::atomic<std::size_t> places_{0};  ///< pumps that are ready or awake
-    std::size_t inside_ = 0;               ///< pumps that are not in idle_pumps_
-    std::size_t retiring_ = 0;             ///< pumps between giving up their place and leaving
-    std::size_t recalls_ = 0;              ///< places that were given to retiring pumps, not yet found by them
-    pump* idle_pumps_ = nullptr;
-    bool closing_ = false;
-    sync::parker* joiner_ = nullptr;
-    sync::atomic<std::size_t> napping_{0};
-
     std::optional<std::stop_callback<stop_request>> stop_callback_;
 };
 
 // --- what runs for every task, in line
 
-inline bool stream_engine::short_tasks() const noexcept { return trust_.load(std::memory_order_relaxed) >= trust_to_help; }
+inline bool stream_engine::short_tasks() const noexcept {
+    return trust_.load(std::memory_order_relaxed) >= trust_to_help;
+}
 
 inline bool stream_engine::open() const noexcept {
     return !source_ended_.load(std::memory_order_acquire) && !(attention_.load() & (stopping | failing));
 }
 
-/// Every pulled task has been taken or dropped. I5: pulled_ is raised before dropped_ for a task that a stop cut off, and
-/// read after it here: the sum is never reached too early.
+/// Whether a pump would find something to take or to pull, if nobody has the turn. May be stale.
+inline bool stream_engine::pullable() const noexcept {
+    if (pulls_elsewhere_) return arrived_.size() > 0;
+    return open() && !(fed_ && fed_->size() == 0) && approx_room() > 0;
+}
+
+/// Every pulled task has been taken or dropped. I5: pulled_ is raised before dropped_ for a task that a stop cut off,
+/// and read after it here: the sum is never reached too early.
 inline bool stream_engine::all_accounted() const noexcept {
     const std::size_t accounted = taken_.load(std::memory_order_relaxed) + dropped_late_.load() + dropped_.load();
     return pulled_.load() == accounted;
@@ -280,15 +240,20 @@ inline bool stream_engine::all_accounted() const noexcept {
 
 /// Runs an admitted task, or drops it.
 inline void stream_engine::start(pump& at, record& task) noexcept {
-    if (attention_.load() & (stopping | failing) && !may_start(task)) [[unlikely]] return drop(task);
+    if (attention_.load() & (stopping | failing) && !may_start(task)) [[unlikely]]
+        return drop(task);
     task.state.load(std::memory_order_acquire);  // O1
     task.state.store(stage::running, std::memory_order_relaxed);
+    if (launches_) [[unlikely]]
+        return launch(task, std::exchange(at.launches_for_itself, false));
     source_.run(task);
-    if (task.outcome != outcome::value) [[unlikely]] settle_error(task);
+    if (task.outcome != outcome::value) [[unlikely]]
+        settle_error(task);
     // Before anybody can take the result: nothing is taken that has not ended.
     at.ended.store(at.ended.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     // What finishes after a failure that ends the stream is not delivered (C5); in submission order its place decides.
-    if (attention_.load() & failing && !in_order_ && first_failed_.load() != &task) [[unlikely]] task.late = true;
+    if (attention_.load() & failing && !in_order_ && first_failed_.load() != &task) [[unlikely]]
+        task.late = true;
     task.state.store(stage::finished, std::memory_order_release);  // O1
 }
 

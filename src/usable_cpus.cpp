@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "usable_cpus.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -13,7 +11,9 @@
 
 #include <sched.h>
 
-namespace penstock::inline v0::detail {
+#include <penstock/executor.hpp>
+
+namespace penstock::inline v0 {
 namespace {
 
 std::size_t cpus_in_mask() {
@@ -89,4 +89,4 @@ std::size_t usable_cpus() {
     return std::clamp<std::size_t>(static_cast<std::size_t>(std::ceil(*quota)), 1, mask);
 }
 
-}  // namespace penstock::inline v0::detail
+}  // namespace penstock::inline v0

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "stream_engine.hpp"
 
@@ -17,13 +18,22 @@ constexpr auto spin_time = 10us;
 constexpr auto long_spin_time = 50us;
 constexpr auto longest_doze = 100us;
 constexpr std::size_t most_to_doze_for = 32;
+/// Of launched tasks, where whoever publishes looks at every end, and wakes for no more than this is due to.
+constexpr std::size_t most_landed_to_doze_for = 256;
+/// A consumer that goes to sleep again so soon, so many times with few exceptions, had better be woken less often.
+constexpr auto fast_results = 150us;
+constexpr unsigned sleeps_before_doze = 32;
+constexpr unsigned most_fast_sleeps = 64;
+constexpr unsigned slow_sleep_weighs = 8;
 
 }  // namespace
 
 /// Parks until there may be something to do, `until` at the latest.
-void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, bool may_help) noexcept {
+void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask) noexcept {
     if (deadline_ && (!until || *deadline_ < *until)) until = deadline_;
-    if (short_tasks()) {
+    if (launches_) {
+        if (results_come_fast() && doze(until)) return;
+    } else if (short_tasks()) {
         // Spinning is for a consumer that has a core: it helps, or takes as fast as tasks end.
         const bool has_core = may_help || tiny_to_take_;
         if (has_core && spin_for_result()) return;
@@ -33,21 +43,39 @@ void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, b
         }
     }
     if (!nested) set_helping(false);
+    const bool asks = may_ask && all_accounted();
+    std::optional<cpu_lane::wait_inside> inside;
+    if (nested || asks) inside.emplace(*lane_);
     const std::uint32_t bits =
-        consumer_waits | (may_help ? consumer_helps : 0U) | (nested ? consumer_nested : 0U);
+        consumer_waits | (may_help ? consumer_helps : 0U) | (nested || asks ? consumer_nested : 0U);
     awaited_.store(in_order_ ? order_taken_->link.load(std::memory_order_acquire) : nullptr);
     attention_.fetch_or(bits);
-    // O2, with run_batch(), publish(), fill() and end_source(): what they did is seen now, or they see the announcement.
-    if (!anything_to_do(nested, may_help)) consumer_.park(until);
+    // O2, with run_batch(), publish(), fill() and end_source(): what they did is seen now, or they see the
+    // announcement.
+    if (!anything_to_do(nested, may_help, asks)) consumer_.park(until);
     attention_.fetch_and(~(bits | consumer_roused));
 }
 
-/// Where short tasks end all the time, to be woken for each would cost more than the tasks. Sleeps until a good number of
-/// results are published, but no longer than a nap; pumps look at it after a batch, not after a task. Returns whether
-/// anything came.
+/// The consumer of a stream that launches its tasks, about to sleep: whether it has hardly ever slept for long of late.
+bool stream_engine::results_come_fast() noexcept {
+    const auto now = clock::now();
+    const bool soon = now - std::exchange(last_sleep_, now) < fast_results;
+    if (soon) {
+        fast_sleeps_ = std::min(fast_sleeps_ + 1, most_fast_sleeps);
+    } else {
+        // Where timers end many waits at a time, results come in waves.
+        fast_sleeps_ -= std::min(fast_sleeps_, slow_sleep_weighs);
+    }
+    return fast_sleeps_ >= sleeps_before_doze;
+}
+
+/// Where short tasks end all the time, to be woken for each would cost more than the tasks. Sleeps until a good number
+/// of results are published, but no longer than a nap; pumps look at it after a batch, not after a task. Returns
+/// whether anything came.
 bool stream_engine::doze(std::optional<clock::time_point> until) noexcept {
     const std::size_t published = published_.load();
-    doze_target_.store(published + std::clamp<std::size_t>(fair_share_, 1, most_to_doze_for));
+    doze_target_.store(published +
+                       std::clamp<std::size_t>(fair_share_, 1, launches_ ? most_landed_to_doze_for : most_to_doze_for));
     attention_.fetch_or(consumer_dozes);
     const auto nap = clock::now() + longest_doze;
     if (published_.load() == published && !at_end_visible()) {  // O2, with publish() and end_source()
@@ -79,29 +107,82 @@ bool stream_engine::result_visible() const noexcept {
 }
 
 /// Announced as waiting: exact (O2).
-bool stream_engine::anything_to_do(bool nested, bool may_help) noexcept {
+bool stream_engine::anything_to_do(bool nested, bool may_help, bool asks) noexcept {
     const bool unstarted = has_unstarted();  // first of all: it visits every batch
+    if (launches_) {
+        published_.load();  // O2, with land(): what it counted before is seen below
+        drop_waiting();     // O2, with request_stop()
+    }
     if (result_visible()) return true;
     refill(true);
     if (ready_first_) return true;
-    if (may_help && turn_.load() && unstarted) return true;
+    if (may_help && !pulls_elsewhere_ && turn_.load() && unstarted) return true;
     if (may_help && (nested || short_tasks()) && work_to_do()) return true;
+    if ((nested || asks) && lane_->blocking().take_for(*this, true, !nested)) return true;
     if (!nested) return false;
     const sync::lock_guard guard(lane_->mutex());
-    return descendants_pump_locked() != nullptr;
+    return descendants_ticket_locked() != nullptr;
 }
 
-/// Whoever has given the consumer something to do and sees that it waits. One of several wakes it; returns whether it was
-/// this one.
+/// Whoever has given the consumer something to do and sees that it waits. One of several wakes it; returns whether it
+/// was this one.
 bool stream_engine::rouse_consumer() noexcept {
     constexpr std::uint32_t waiting = consumer_waits | consumer_dozes | consumer_helps | consumer_nested;
     std::uint32_t bits = attention_.load();
     do {
         if (!(bits & (consumer_waits | consumer_dozes))) return false;
         // One that dozed is in no hurry: enough to make room for it once.
-    } while (!attention_.compare_exchange_weak(bits, (bits & ~waiting) | (bits & consumer_waits ? consumer_roused : 0U)));
-    consumer_.unpark();
+    } while (
+        !attention_.compare_exchange_weak(bits, (bits & ~waiting) | (bits & consumer_waits ? consumer_roused : 0U)));
+    // A coroutine may have found something by itself meanwhile, and wait for the next already: it is woken once too
+    // often.
+    std::uintptr_t at = async_.load();
+    while (at != no_coroutine && at != roused && !async_.compare_exchange_weak(at, roused)) {
+    }
+    if (at == no_coroutine) {
+        consumer_.unpark();
+    } else if (at != announcing && at != roused) {
+        make_ready(*reinterpret_cast<suspended_frame*>(at));
+    }
     return true;
+}
+
+/// Under the lane's mutex: the same for a consumer that waits inside a task. That is no coroutine.
+void stream_engine::rouse_nested_consumer_locked() noexcept {
+    constexpr std::uint32_t waiting = consumer_waits | consumer_dozes | consumer_helps | consumer_nested;
+    std::uint32_t bits = attention_.load();
+    do {
+        if (!(bits & consumer_nested) || !(bits & (consumer_waits | consumer_dozes))) return;
+    } while (!attention_.compare_exchange_weak(bits, (bits & ~waiting) | consumer_roused));
+    consumer_.unpark();
+}
+
+/// As sleep(), for a consumer that is a coroutine. It must not go on elsewhere while this thread still looks.
+bool stream_engine::wait_async(suspended_frame& consumer, const std::stop_token& until) noexcept {
+    async_.store(announcing);
+    awaited_.store(in_order_ ? order_taken_->link.load(std::memory_order_acquire) : nullptr);
+    attention_.fetch_or(consumer_waits);
+    // O2, as in sleep().
+    // And with interrupt(): who asks for the stop looks at attention_ afterwards. And with expire().
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::uintptr_t at = announcing;
+    if (!until.stop_requested() && !expired_.load() && !anything_to_do(false, false, false) &&
+        async_.compare_exchange_strong(at, reinterpret_cast<std::uintptr_t>(&consumer))) {
+        return true;
+    }
+    woken();
+    return false;
+}
+
+/// The task that consumes is asked to stop.
+void stream_engine::interrupt() noexcept {
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // O2, with wait_async()
+    wake_consumer();
+}
+
+void stream_engine::woken() noexcept {
+    attention_.fetch_and(~std::uint32_t{consumer_waits | consumer_roused});
+    async_.store(no_coroutine);
 }
 
 /// Not under a lock.

@@ -234,6 +234,7 @@ TEST(ExecutorDefaults, OneWorkerForEachUsableProcessor) {
     EXPECT_GE(chosen.workers(), 1U);
     EXPECT_LE(chosen.workers(), std::max(std::thread::hardware_concurrency(), 1U));
     EXPECT_EQ(zero.workers(), chosen.workers());
+    EXPECT_EQ(penstock::usable_cpus(), chosen.workers());
 }
 
 TEST(ExecutorDefaults, FollowTheAffinityMask) {

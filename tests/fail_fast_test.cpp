@@ -2,6 +2,7 @@
 /// C5: on_error::stop, in both orders; and that errors are results like any other without it.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <ranges>
 #include <set>
@@ -100,7 +101,7 @@ TEST_P(FailFast, LetsEveryLowerIndexRunUndisturbedInSubmissionOrder) {
                 throw test_error(1);
             }
             EXPECT_TRUE(failed.wait());
-            std::this_thread::yield();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
             if (token.stop_requested()) throw penstock::stopped();
             return i;
         },
@@ -223,8 +224,8 @@ TEST_P(FailFast, StopsPulling) {
     auto stream = penstock::as_completed(ex, jobs, failing_fast(4));
     EXPECT_THROW(support::drain(stream), test_error);
     const std::size_t at_the_end = pulled;
-    // In completion order others may go on for as long as the failing task's thread is kept from running it. In submission
-    // order nothing beyond it is taken, so the window bounds what is pulled.
+    // In completion order others may go on for as long as the failing task's thread is kept from running it. In
+    // submission order nothing beyond it is taken, so the window bounds what is pulled.
     if (in_order()) {
         EXPECT_LE(at_the_end, 11U + 4 + 16) << "the window, after the failing task";
     }

@@ -54,6 +54,30 @@ TEST_P(Idle, AConsumerThatWaitsForALongTaskUsesNoProcessor) {
     }
 }
 
+TEST_P(Idle, AConsumerThatWaitsForBlockingJobsUsesNoProcessor) {
+    for (const auto order : {penstock::order::completion, penstock::order::submission}) {
+        latch hold;
+        std::jthread consumer([&] {
+            auto stream = penstock::as_completed(
+                ex, std::views::iota(0, 300),
+                [&](int i) {
+                    return penstock::blocking([&, i] {
+                        if (i >= 280) {
+                            EXPECT_TRUE(hold.wait());
+                        }
+                    });
+                },
+                penstock::options{.limit = 8, .order = order});
+            support::drain(stream);
+        });
+        std::this_thread::sleep_for(50ms);
+        const auto before = cpu_time();
+        std::this_thread::sleep_for(300ms);
+        EXPECT_LT(cpu_time() - before, support::sanitized ? 150ms : 60ms);
+        hold.open();
+    }
+}
+
 TEST_P(Idle, AStreamThatWaitsForItsConsumerUsesNoProcessor) {
     auto stream = penstock::as_completed(
         ex, std::views::iota(0), [](int i) { return i; }, 16);

@@ -68,6 +68,20 @@ TEST_P(Memory, ATaskOfAFunctionOnAnInputCostsNoAllocation) {
     }
 }
 
+TEST_P(Memory, ABlockingJobCostsNoAllocation) {
+    for (const std::size_t limit : {1U, 8U}) {
+        auto jobs = std::views::iota(0) |
+                    std::views::transform([](int i) { return penstock::blocking([i] { return i; }); });
+        auto elements = penstock::as_completed(ex, jobs, with(limit));
+        ASSERT_TRUE(support::eventually([&] { return elements.stats().ready == window(limit); }));
+        EXPECT_EQ(fewest_allocations(elements, 1000), 0U) << "limit " << limit;
+        auto returned = penstock::as_completed(
+            ex, std::views::iota(0), [](int i) { return penstock::blocking([i] { return i; }); }, with(limit));
+        ASSERT_TRUE(support::eventually([&] { return returned.stats().ready == window(limit); }));
+        EXPECT_EQ(fewest_allocations(returned, 1000), 0U) << "limit " << limit;
+    }
+}
+
 TEST_P(Memory, IsBoundedByTheWindowWhateverTheNumberOfTasks) {
     using kibibyte = std::array<char, 1024>;
     constexpr std::size_t limit = 16;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// C11: bad arguments are told so. C13: what can not be joined is diagnosed, never undefined.
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -138,11 +139,17 @@ TEST_P(Misuse, AStreamThatIsOverMayOutliveItsExecutor) {
 
 TEST_P(Misuse, AStreamWhoseTasksHaveAllEndedMayBeTakenAfterItsExecutorIsGone) {
     auto own = std::make_unique<penstock::executor>(workers());
-    auto stream = penstock::as_completed(
-        *own, std::views::iota(0, 5), [](int i) { return tracked_value(i); }, 8);
+    std::atomic<bool> said_that_it_ended{false};
+    const auto job = [](int i) { return [i] { return tracked_value(i); }; };
+    auto producer = [&, i = 0]() mutable -> std::optional<decltype(job(0))> {
+        if (i < 5) return job(i++);
+        said_that_it_ended = true;
+        return std::nullopt;
+    };
+    auto stream = penstock::as_completed(*own, producer, 8);
     ASSERT_TRUE(support::eventually([&] {
-        const auto now = stream.stats();
-        return now.ready == 5 && now.bound == penstock::bound_by::none;
+        const auto now = stream.stats();  // bound by the producer until the thread that asked it has left it
+        return said_that_it_ended && now.ready == 5 && now.bound == penstock::bound_by::none;
     }));
     own.reset();
     EXPECT_EQ(support::drain(stream), 5U);

@@ -52,10 +52,11 @@ auto start(executor& ex, P&& source, Runner runner, const options& settings) {
 /// Cost: no allocation for each task after warm-up; memory for limit + buffer tasks, however many there are.
 template <producer Source>
 auto as_completed(executor& ex, Source&& source, options settings) {
-    static_assert(cpu_job<producer_element_t<Source>>,
+    using element = producer_element_t<Source>;
+    static_assert(job<element>,
                   "penstock: as_completed(ex, source, limit) runs what the source gives, so that must be callable without "
                   "arguments (or with a std::stop_token); for inputs of a function use as_completed(ex, inputs, f, limit)");
-    return detail::start(ex, std::forward<Source>(source), detail::run_element{}, settings);
+    return detail::start(ex, std::forward<Source>(source), detail::element_runner<element>(), settings);
 }
 
 /// The same with the defaults of `options`. A negative limit is std::invalid_argument.

@@ -7,15 +7,88 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <stdexcept>
+#include <stop_token>
 #include <utility>
 
 #include <penstock/completed.hpp>
 #include <penstock/detail/saturating.hpp>
 #include <penstock/detail/typed_source.hpp>
 #include <penstock/options.hpp>
+#include <penstock/task.hpp>
 
 namespace penstock {
 inline namespace v0 {
+
+namespace detail {
+
+/// Waits until the consumer should look again.
+class look_again final : public native_awaitable {
+public:
+    explicit look_again(stream_core& core) noexcept : core_(core) {}
+    bool await_ready() const noexcept { return false; }
+    template <std::derived_from<task_promise_base> Promise>
+    bool await_suspend(std::coroutine_handle<Promise> consumer) {
+        suspended_frame& frame = consumer.promise();
+        token_ = frame.root->token();
+        // Before the wait: once it has begun, this may go on, and be destroyed, on another thread.
+        stop_.emplace(token_, interruption{core_});
+        // Written before it may be read on another thread.
+        suspended_ = true;
+        if (core_.wait_async(frame, token_)) return true;
+        suspended_ = false;
+        return false;
+    }
+    void await_resume() {
+        stop_.reset();
+        if (suspended_) core_.woken();
+        if (token_.stop_requested()) throw stopped();
+    }
+
+private:
+    struct interruption {
+        stream_core& core;
+        void operator()() const noexcept { core.interrupt(); }
+    };
+
+    stream_core& core_;
+    bool suspended_ = false;
+    std::stop_token token_;
+    std::optional<std::stop_callback<interruption>> stop_;
+};
+
+/// The right to take results while it exists.
+class sole_consumer {
+public:
+    explicit sole_consumer(sync::atomic<bool>& taken) : taken_(taken) {
+        if (taken_.exchange(true)) {
+            throw std::logic_error("penstock: a stream has two consumers: async_next() was awaited while another one was");
+        }
+    }
+    sole_consumer(const sole_consumer&) = delete;
+    sole_consumer& operator=(const sole_consumer&) = delete;
+    ~sole_consumer() { taken_.store(false); }
+
+private:
+    sync::atomic<bool>& taken_;
+};
+
+template <class T, class In>
+task<std::optional<completed<T, In>>> take_async(stream_state<T, In>* state) {
+    const sole_consumer here(state->async_consumer);
+    for (;;) {
+        std::optional<completed<T, In>> found;
+        state->take({.time = {}, .may_wait = false, .may_help = false}, found);
+        if (found || state->core->done()) co_return std::move(found);
+        look_again waiting(*state->core);
+        co_await waiting;
+    }
+}
+
+inline void close_core(stream_core* core) noexcept { core->close_elsewhere(); }
+inline task<> close_async(stream_core* core) { co_await run_blocking(&close_core, core); }
+
+}  // namespace detail
 
 /// Gives finished tasks one by one. An input range, to be run through once; move-only. It has started when it is made.
 ///
@@ -61,6 +134,14 @@ public:
     std::optional<completed<T, In>> next_for(std::chrono::duration<R, P> patience) {
         return take({.time = detail::saturating_deadline(patience), .may_wait = true, .may_help = false});
     }
+
+    /// co_await async_next(), in a task<T>: as next(), but waits without holding a thread. Awaiting it while another task
+    /// does is std::logic_error. A stop of that task ends the wait with `stopped`, options::deadline with `timed_out`.
+    task<std::optional<completed<T, In>>> async_next() { return detail::take_async(state_.get()); }
+
+    /// co_await async_join(), in a task<T> that leaves the stream before its end: stops it and waits until no user code of it
+    /// runs, on a thread that may block. Destroying the stream afterwards waits for nothing.
+    task<> async_join() { return detail::close_async(&*state_->core); }
 
     /// Pulls nothing more and drops what has not started; what has started is still delivered. Then next() throws
     /// `stopped`, if anything was cut off. May be called again.

@@ -20,5 +20,10 @@ struct PENSTOCK_EXPORT timed_out : std::exception {
     const char* what() const noexcept override;
 };
 
+/// Thrown by the wait for a completion_source that was destroyed before it was set.
+struct PENSTOCK_EXPORT broken_task : std::exception {
+    const char* what() const noexcept override;
+};
+
 }  // namespace v0
 }  // namespace penstock

@@ -28,10 +28,17 @@ struct PENSTOCK_EXPORT posted_task {
 };
 }  // namespace detail
 
+/// How many CPUs this process may keep busy: those in its affinity mask, or ceil(quota) of its cgroup (v1 or v2) or of a
+/// group above it if that is less; at least 1. (oneTBB and std::thread::hardware_concurrency look at the mask only.)
+/// Threads: any. Cost: reads some small files of /proc and /sys each time.
+PENSTOCK_EXPORT std::size_t usable_cpus();
+
 struct executor_options {
-    /// How many threads run CPU tasks. 0: as many as this process may use, min(CPUs in its affinity mask,
-    /// ceil(cgroup quota)), at least 1.
+    /// How many threads run CPU tasks. 0: usable_cpus().
     std::size_t workers = 0;
+    /// How many threads may run blocking jobs at a time. They are made when they are needed and end when they were idle
+    /// for some seconds. 0 is std::invalid_argument.
+    std::size_t max_blocking_threads = 512;
     /// Worker i's thread is named thread_name/i, cut so that the number fits the 15 bytes that Linux keeps.
     std::string thread_name = "penstock";
     /// Called on each worker's own thread before it runs anything: affinity, priority, thread locals. An exception from

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// What is run. A CPU job is any invocable without parameters; if it accepts a std::stop_token it gets the stream's.
+/// blocking(f) is such a job that may block.
 #pragma once
 
 #include <concepts>
 #include <functional>
 #include <stop_token>
 #include <type_traits>
+#include <utility>
 
 namespace penstock {
 inline namespace v0 {
@@ -57,6 +59,33 @@ struct task_result {
 
 }  // namespace detail
 
+/// A job that may wait, for a file, a socket, a lock: it runs on a thread that is no worker. See blocking().
+template <class F>
+struct blocking_job {
+    F function;
+};
+
+template <class T = void>
+class task;
+
+template <class T = void>
+class any_job;
+
+namespace detail {
+template <class Job>
+inline constexpr bool is_blocking = false;
+template <class F>
+inline constexpr bool is_blocking<blocking_job<F>> = true;
+template <class Job>
+inline constexpr bool is_task = false;
+template <class T>
+inline constexpr bool is_task<task<T>> = true;
+template <class Job>
+inline constexpr bool is_any_job = false;
+template <class T>
+inline constexpr bool is_any_job<any_job<T>> = true;
+}  // namespace detail
+
 /// An object that as_completed can run as a CPU job.
 template <class Job>
 concept cpu_job = std::is_object_v<Job> && detail::callable_with<detail::job_call_t<Job>>;
@@ -64,6 +93,27 @@ concept cpu_job = std::is_object_v<Job> && detail::callable_with<detail::job_cal
 /// What a CPU job gives: the T of completion_stream<T>.
 template <cpu_job Job>
 using job_result_t = typename detail::task_result<detail::call_result_t<detail::job_call_t<Job>>>::type;
+
+/// Makes a job that runs f() on a thread which may block, so that it takes no worker from those that compute. As many
+/// run at a time as options::limit says, up to executor_options::max_blocking_threads; further ones are in flight and
+/// wait for a thread. f gets the stream's std::stop_token if it takes one. If there is no thread at all, and none can
+/// be made, the job's outcome is the std::system_error that says so.
+///
+/// The function of as_completed(ex, inputs, f, limit) may return such a job. It is called on a worker, or on such a
+/// thread that has just become free, so what it computes first should be little; what takes long belongs into a
+/// task<T>.
+///
+/// Cost: a hand-over to another thread, some microseconds; that thread, if it has to be made, 30 us and a stack.
+template <class F>
+auto blocking(F f) {
+    static_assert(detail::callable_with<detail::job_call_t<F>>,
+                  "penstock: blocking() takes a function without parameters (or with a std::stop_token)");
+    return blocking_job<F>{std::move(f)};
+}
+
+/// What as_completed(ex, source, limit) can run.
+template <class Job>
+concept job = cpu_job<Job> || detail::is_blocking<Job> || detail::is_task<Job> || detail::is_any_job<Job>;
 
 }  // namespace v0
 }  // namespace penstock

@@ -43,7 +43,7 @@ struct options {
     /// already is legal. No task is helped with while a deadline is set, except inside a task.
     std::optional<std::chrono::steady_clock::time_point> deadline = {};
     /// A consumer that waits in next() may run short tasks (and the producer) itself; then this_worker() is SIZE_MAX in
-    /// them. Inside a task a waiting consumer always helps.
+    /// them. Inside a task a waiting consumer always helps. Blocking jobs and coroutines are not its to run.
     bool help = true;
     /// Fill completed<T>::elapsed(): two clock readings a task, some 40 ns.
     bool measure = false;

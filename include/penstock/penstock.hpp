@@ -7,7 +7,11 @@
 #include <penstock/errors.hpp>
 #include <penstock/options.hpp>
 #include <penstock/job.hpp>
+#include <penstock/task.hpp>
+#include <penstock/completion_source.hpp>
+#include <penstock/any_job.hpp>
 #include <penstock/producer.hpp>
+#include <penstock/feed.hpp>
 #include <penstock/executor.hpp>
 #include <penstock/completed.hpp>
 #include <penstock/completion_stream.hpp>

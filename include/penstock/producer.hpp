@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Where tasks come from: any input_range, or a callable that returns std::optional.
 ///
-/// A producer is called by one thread at a time, only when there is room for what it gives, and never again after its end,
-/// after an exception from it, or after a stop. It may be endless. It may block: nobody but the stream's destructor waits
-/// for a thread that is inside it. It runs on any worker, and on the consumer's thread while that helps.
+/// A producer is called by one thread at a time, only when there is room for what it gives, and never again after its
+/// end, after an exception from it, or after a stop. It may be endless. It may block: nobody but the stream's
+/// destructor waits for a thread that is inside it. It runs on any worker, and on the consumer's thread while that
+/// helps. The worker is then missing: coroutines that have begun go on on the others, with one worker when the call
+/// returns. blocking_producer() takes none.
 #pragma once
 
 #include <concepts>
@@ -19,7 +21,14 @@
 namespace penstock {
 inline namespace v0 {
 
+template <class In>
+class feed;
+
 namespace detail {
+
+class feed_core;
+template <class In>
+class feed_puller;
 
 template <class T>
 struct optional_value {};
@@ -96,13 +105,26 @@ private:
     F source_;
 };
 
+/// Whether a puller's source may block, so that it is to be called on a thread that may. And the feed that it is, if it
+/// is one.
+template <class Puller>
+inline constexpr bool pull_blocks = false;
+template <class Puller>
+feed_core* fed_by(const Puller& source) noexcept {
+    if constexpr (requires { source.fed(); }) {
+        return source.fed();
+    } else {
+        return nullptr;
+    }
+}
+
 template <class P>
 concept range_producer = std::ranges::input_range<std::remove_reference_t<P>>;
 
 template <class P>
-concept callable_producer =
-    !range_producer<P> && callable_with<std::remove_reference_t<P>&> &&
-    requires { typename optional_value<std::remove_cvref_t<call_result_t<std::remove_reference_t<P>&>>>::type; };
+concept callable_producer = !range_producer<P> && callable_with<std::remove_reference_t<P>&> && requires {
+    typename optional_value<std::remove_cvref_t<call_result_t<std::remove_reference_t<P>&>>>::type;
+};
 
 template <class P>
 struct puller_of {
@@ -118,6 +140,40 @@ struct puller_of<P> {
     using type = callable_puller<P>;
 };
 
+/// What blocking_producer() returns: the producer that it wraps.
+template <class P>
+struct blocking_source {
+    P source;
+};
+
+template <class P>
+struct puller_of<blocking_source<P>> {
+    class type : public puller_of<P>::type {
+    public:
+        static constexpr bool blocks = true;
+        explicit type(blocking_source<P>&& from) : puller_of<P>::type(std::forward<P>(from.source)) {}
+    };
+};
+/// One that stays the caller's: so does what it holds.
+template <class P>
+struct puller_of<blocking_source<P>&> {
+    class type : public puller_of<std::remove_reference_t<P>&>::type {
+    public:
+        static constexpr bool blocks = true;
+        explicit type(blocking_source<P>& from) : puller_of<std::remove_reference_t<P>&>::type(from.source) {}
+    };
+};
+
+template <class Puller>
+requires Puller::blocks inline constexpr bool pull_blocks<Puller> = true;
+
+template <class P>
+inline constexpr bool is_wrapped = false;
+template <class P>
+inline constexpr bool is_wrapped<blocking_source<P>> = true;
+template <class In>
+inline constexpr bool is_wrapped<feed<In>> = true;
+
 /// The puller for what was given as `P&&`: P is an lvalue reference where the caller keeps the object.
 template <class P>
 using puller_of_t = typename puller_of<P>::type;
@@ -126,11 +182,30 @@ using puller_of_t = typename puller_of<P>::type;
 
 /// What as_completed can pull from.
 template <class P>
-concept producer = detail::range_producer<P> || detail::callable_producer<P>;
+concept producer =
+    detail::range_producer<P> || detail::callable_producer<P> || detail::is_wrapped<std::remove_cvref_t<P>>;
 
 /// What such a producer gives: jobs, or the inputs of a function.
 template <producer P>
 using producer_element_t = typename detail::puller_of_t<P>::element;
+
+/// The same producer, pulled on a thread that may block: for standard input, a socket, a slow generator.
+///
+///     auto lines = penstock::blocking_producer([](std::stop_token stop) -> std::optional<std::string> {...});
+///     for (auto& done : penstock::as_completed(ex, std::move(lines), parse, 64)) ...
+///
+/// It is never called on a worker, nor on the thread that consumes: with a single worker tasks run at full speed while
+/// it waits, and what it has given starts without waiting for what it gives next. All else is as with any producer: one
+/// call at a time, only when there is room for what it gives, never again after its end, an exception or a stop; nobody
+/// but the stream's destructor waits for a thread that is inside it, so one that may block for long should take a
+/// std::stop_token. An lvalue is referenced and must outlive the stream, an rvalue is kept.
+///
+/// Threads: one that may block, beyond the executor's max_blocking_threads, while there is room; none while there is not.
+/// If no thread can be made, the stream ends with that std::system_error as if the producer had thrown it. Cost: a lock for each item; a wake-up, some 5 us, each time that there is room again after there was
+/// none.
+template <class Producer>
+requires detail::range_producer<Producer> || detail::callable_producer<Producer>
+auto blocking_producer(Producer&& source) { return detail::blocking_source<Producer>{std::forward<Producer>(source)}; }
 
 }  // namespace v0
 }  // namespace penstock

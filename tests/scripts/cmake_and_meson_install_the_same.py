@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""CMake and Meson install the same files, with the same symbols in the library and the same words in penstock.pc."""
+"""CMake and Meson install the same files: the same symbols in the library, the same words in penstock.pc."""
 import subprocess
 import tempfile
 

@@ -9,3 +9,4 @@ with installed() as prefix, tempfile.TemporaryDirectory() as folder:
     build = pathlib.Path(folder)
     cmake_build(SOURCE / "tests/consumers/find_package", build, f"-DCMAKE_PREFIX_PATH={prefix}")
     run(build / "consumer")
+    run(build / "with_asio")

@@ -167,6 +167,40 @@ TEST_F(AllocationFailure, AStreamEndsWhicheverAllocationFails) {
     }
 }
 
+TEST_F(AllocationFailure, AStreamOfBlockingJobsEndsWhicheverAllocationFails) {
+    const auto task = [](std::size_t i) { return penstock::blocking([i] { return i; }); };
+    for (const std::size_t workers : {1U, 3U}) {
+        for (const std::size_t limit : {1U, 7U, 40U}) {
+            for (const penstock::order order : {penstock::order::completion, penstock::order::submission}) {
+                SCOPED_TRACE(testing::Message() << "workers " << workers << ", limit " << limit);
+                const long needed = sweep(workers, 100, task, {.limit = limit, .order = order});
+                EXPECT_GT(needed, 0);
+            }
+        }
+    }
+}
+
+/// Each time the threads that blocking jobs run on have to be made again, and may be what there is no memory for.
+TEST_F(AllocationFailure, AStreamWhoseThreadsHaveToBeMadeEndsWhicheverAllocationFails) {
+    constexpr std::size_t n = 30;
+    const auto task = [](std::size_t i) { return penstock::blocking([i] { return i; }); };
+    for (const penstock::order order : {penstock::order::completion, penstock::order::submission}) {
+        bool hit = true;
+        for (long k = 0; hit; ++k) {
+            penstock::executor ex(2);
+            run(ex, n, [](std::size_t i) { return i; }, {.limit = 4});  // as in sweep()
+            tally result;
+            {
+                const failure armed(k, k % 3);
+                result = run(ex, n, task, {.limit = 4, .order = order});
+                hit = armed.has_happened();
+            }
+            EXPECT_TRUE(result.threw || result.values + result.errors == n) << "k " << k;
+            if (testing::Test::HasFailure()) return;
+        }
+    }
+}
+
 TEST_F(AllocationFailure, ANestedStreamEndsWhicheverAllocationFails) {
     for (const std::size_t workers : {1U, 2U}) {
         penstock::executor* inside = nullptr;

@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -67,8 +68,9 @@ inline void spin(std::chrono::nanoseconds time) {
 /// What a producer gives: to be run itself, or the input of a function that runs it.
 class job {
 public:
-    job(observer& seen, penstock::executor& ex, std::size_t at)
-        : index(at), seen_(&seen), ex_(&ex), moves_(seen.plan.fate_of(at) == fate::job_move_throws ? 1 : 0),
+    /// `moves`: how often it is moved before the library has it.
+    job(observer& seen, penstock::executor& ex, std::size_t at, unsigned moves = 0)
+        : index(at), seen_(&seen), ex_(&ex), moves_(seen.plan.fate_of(at) == fate::job_move_throws ? moves + 1 : 0),
           content_(seen.plan.luck(at, 5)) {}
     job(const job& other)
         : index(other.index), seen_(other.seen_), ex_(other.ex_), moves_(other.moves_), content_(other.content_),
@@ -84,16 +86,34 @@ public:
     ~job() = default;
 
     product operator()() const {
-        const stream_plan& plan = seen_->plan;
         const observer::running section(*seen_, index);
-        life_.must_live("run");
-        if (!content_.intact(plan.luck(index, 5))) seen_->violation("I13: a task's content is torn");
-        if (index == plan.stop_at && seen_->stop_in_task) seen_->stop_in_task();
-        work();
-        const fate will = plan.fate_of(index);
-        if (will == fate::throws) throw task_error(index);
-        return product(plan.luck(index, 6), index, plan.luck(index, 7) % 2 == 0,
-                       fuse(will == fate::result_move_throws ? 1 : 0));
+        return run();
+    }
+    /// What a function that is a coroutine does with it.
+    penstock::task<product> as_coroutine() const {
+        const observer::living section(*seen_, index);
+        for (unsigned turn = 0; turn < 8; ++turn) {
+            const pause next = seen_->plan.pause_of(index, turn);
+            if (next == pause::nothing) break;
+            try {
+                co_await wait(next, turn);
+            } catch (const penstock::stopped&) {
+                if (!seen_->may_be_cut_short() && !seen_->stop_began && !seen_->leaving) {
+                    seen_->violation("a wait was stopped, and nobody has asked for it");
+                }
+            }
+            look();
+        }
+        co_return run_a_step();
+    }
+    /// What a function does with it that then returns a blocking job.
+    void before_it_blocks() const {
+        const observer::launching section(*seen_);
+        life_.must_live("looked at");
+        if (seen_->plan.function_nests(index)) run_nested_stream(*seen_, index, *ex_);
+        if (!seen_->plan.function_throws(index)) return;
+        seen_->ended_uncalled();
+        throw task_error(index);
     }
     bool intact() const noexcept {
         life_.must_live("looked at");
@@ -103,9 +123,85 @@ public:
     const std::size_t index;
 
 private:
+    product run() const {
+        const stream_plan& plan = seen_->plan;
+        life_.must_live("run");
+        if (!content_.intact(plan.luck(index, 5))) seen_->violation("I13: a task's content is torn");
+        if (index == plan.stop_at && seen_->stop_in_task) seen_->stop_in_task();
+        work();
+        const fate will = plan.fate_of(index);
+        if (will == fate::throws) throw task_error(index);
+        return product(plan.luck(index, 6), index, plan.luck(index, 7) % 2 == 0,
+                       fuse(will == fate::result_move_throws ? 1 : 0));
+    }
+    product run_a_step() const {
+        const observer::step here(*seen_);
+        return run();
+    }
+    void look() const {
+        const observer::step here(*seen_);
+        life_.must_live("resumed");
+    }
+    static std::uint64_t blocks_for(std::uint64_t amount) {
+        std::this_thread::sleep_for(std::chrono::nanoseconds(amount % 200'000));
+        return amount;
+    }
+    static penstock::task<std::uint64_t> below(std::uint64_t depth) {
+        const tracked frame;
+        if (depth == 0) {
+            co_await penstock::yield();
+            co_return 0;
+        }
+        const std::uint64_t rest = co_await below(depth - 1);
+        co_return rest + 1;
+    }
+    penstock::task<> throwing() const {
+        const tracked frame;
+        co_await penstock::yield();
+        throw task_error(index);
+    }
+    penstock::task<> wait(pause what, unsigned turn) const {
+        const tracked frame;
+        const std::uint64_t amount = seen_->plan.luck(index, 30 + turn);
+        std::uint64_t came = amount;
+        switch (what) {
+        case pause::nothing:
+            break;
+        case pause::yields:
+            co_await penstock::yield();
+            break;
+        case pause::sleeps:
+            co_await penstock::sleep_for(std::chrono::nanoseconds(amount % 300'000));
+            break;
+        case pause::blocks:
+            came = co_await penstock::run_blocking(&job::blocks_for, amount);
+            break;
+        case pause::is_completed: {
+            const auto source = std::make_shared<penstock::completion_source<std::uint64_t>>();
+            ex_->post([source, amount] { source->set_value(amount); });
+            came = co_await source->wait();
+            break;
+        }
+        case pause::awaits_a_task: {
+            const std::uint64_t depth = co_await below(amount % 50);
+            if (depth != amount % 50) came = ~amount;
+            break;
+        }
+        case pause::throws_and_catches: {
+            came = ~amount;
+            try {
+                co_await throwing();
+            } catch (const task_error& error) {
+                if (error.index == index) came = amount;
+            }
+            break;
+        }
+        }
+        if (came != amount) seen_->violation("a coroutine waited for something, and got something else");
+    }
     void moved() {
         if (!moves_.burns()) return;
-        seen_->ended_in_the_move();
+        seen_->ended_uncalled();
         throw task_error(index);
     }
     void work() const {
@@ -114,7 +210,11 @@ private:
         case task_kind::empty:
             break;
         case task_kind::spins:
-            spin(std::chrono::nanoseconds(amount % 50'000));
+            if (seen_->plan.blocking && amount % 2 == 0) {
+                std::this_thread::sleep_for(std::chrono::nanoseconds(amount % 300'000));
+            } else {
+                spin(std::chrono::nanoseconds(amount % 50'000));
+            }
             break;
         case task_kind::long_one:
             spin(std::chrono::microseconds(200 + amount % 2000));
@@ -161,9 +261,15 @@ public:
         seen_->source_said_end = true;
         return false;
     }
-    job make(std::size_t index) const { return job(*seen_, *ex_, index); }
     /// Made in place: a job that throws when it is moved must not do so in here.
-    std::optional<job> give(std::size_t index) const { return std::optional<job>(std::in_place, *seen_, *ex_, index); }
+    template <class Item>
+    Item make(std::size_t index, unsigned moves = 0) const {
+        if constexpr (std::is_same_v<Item, job>) {
+            return job(*seen_, *ex_, index, moves);
+        } else {
+            return Item{job(*seen_, *ex_, index, moves)};
+        }
+    }
     observer& seen() const { return *seen_; }
 
 private:
@@ -179,38 +285,44 @@ private:
     penstock::executor* ex_;
 };
 
+template <class Item>
 struct callable_source {
     source_code code;
     std::size_t index = 0;
 
-    std::optional<job> operator()() {
+    std::optional<Item> operator()() {
         const observer::pulling section(code.seen());
         const std::size_t at = index++;
         if (!code.ask(at)) return std::nullopt;
-        return code.give(at);
+        return std::optional<Item>(code.make<Item>(at, 1));
     }
 };
+template <class Item>
 struct callable_source_with_token {
     source_code code;
     std::size_t index = 0;
 
-    std::optional<job> operator()(std::stop_token token) {
+    std::optional<Item> operator()(std::stop_token token) {
         const observer::pulling section(code.seen());
         const std::size_t at = index++;
         if (!code.ask(at, token)) return std::nullopt;
-        return code.give(at);
+        return std::optional<Item>(code.make<Item>(at, 1));
     }
 };
 
+/// What such a producer gives.
+template <class Source>
+using item_of = penstock::producer_element_t<Source>;
+
 /// Calls `use` with the plan's producer.
-template <class Use>
-void with_source(observer& seen, penstock::executor& ex, Use use) {
+template <class Item, class Use>
+void with_source_of(observer& seen, penstock::executor& ex, Use use) {
     const source_code code(seen, ex);
     const stream_plan& plan = seen.plan;
     const auto vector = [&] {
-        std::vector<job> jobs;
+        std::vector<Item> jobs;
         jobs.reserve(plan.n);
-        for (std::size_t at = 0; at < plan.n; ++at) jobs.emplace_back(seen, ex, at);
+        for (std::size_t at = 0; at < plan.n; ++at) jobs.push_back(code.make<Item>(at, 1));
         return jobs;
     };
     // The end of this view is not asked for through the code.
@@ -218,7 +330,7 @@ void with_source(observer& seen, penstock::executor& ex, Use use) {
         return std::views::iota(std::size_t(0), plan.n) | std::views::transform([code](std::size_t at) {
                    const observer::pulling section(code.seen());
                    code.ask(at);
-                   return code.make(at);
+                   return code.make<Item>(at);
                });
     };
     switch (plan.source) {
@@ -235,13 +347,21 @@ void with_source(observer& seen, penstock::executor& ex, Use use) {
     case source_kind::view_rvalue:
         return use(view());
     case source_kind::callable_lvalue: {
-        callable_source jobs{code};
+        callable_source<Item> jobs{code};
         return use(jobs);
     }
     case source_kind::callable_rvalue:
-        return use(callable_source{code});
+        return use(callable_source<Item>{code});
     case source_kind::callable_with_token:
-        return use(callable_source_with_token{code});
+        return use(callable_source_with_token<Item>{code});
+    }
+}
+template <class Use>
+void with_source(observer& seen, penstock::executor& ex, Use use) {
+    if (seen.plan.blocking && !seen.plan.with_inputs) {
+        with_source_of<penstock::blocking_job<job>>(seen, ex, use);
+    } else {
+        with_source_of<job>(seen, ex, use);
     }
 }
 

@@ -47,12 +47,23 @@ public:
                 settings.deadline = now + std::chrono::microseconds(plan_.deadline_us);
                 checks_.must_end_before(*settings.deadline);
             }
-            const auto function = [](const job& input) { return input(); };
             try {
-                if (plan_.with_inputs) {
+                if constexpr (!penstock::cpu_job<item_of<Source>>) {
+                    drive(penstock::as_completed(ex_, std::forward<Source>(source), settings));
+                } else if (!plan_.with_inputs) {
+                    drive(penstock::as_completed(ex_, std::forward<Source>(source), settings));
+                } else if (plan_.blocking) {
+                    const auto function = [](const job& input) {
+                        input.before_it_blocks();
+                        return penstock::blocking([&input] { return input(); });
+                    };
+                    drive(penstock::as_completed(ex_, std::forward<Source>(source), function, settings));
+                } else if (plan_.coroutines) {
+                    const auto function = [](const job& input) { return input.as_coroutine(); };
                     drive(penstock::as_completed(ex_, std::forward<Source>(source), function, settings));
                 } else {
-                    drive(penstock::as_completed(ex_, std::forward<Source>(source), settings));
+                    const auto function = [](const job& input) { return input(); };
+                    drive(penstock::as_completed(ex_, std::forward<Source>(source), function, settings));
                 }
             } catch (const consumer_throws&) {
             }
@@ -245,7 +256,7 @@ private:
 
 inline void run_nested_stream(observer& within, std::size_t index, penstock::executor& ex) {
     const stream_plan& outer = within.plan;
-    stream_plan plan = random_plan(outer.luck(index, 11), outer.workers, false, outer.depth - 1, true);
+    stream_plan plan = random_plan(outer.luck(index, 11), outer.workers, outer.threads, false, outer.depth - 1, true);
     stream_run(within.child(plan), ex).run();
 }
 

@@ -96,12 +96,23 @@ public:
             seen.must_be_live("a task was started");
             const std::size_t now = seen.running_.fetch_add(1) + 1;
             if (now > seen.plan.limit) seen.violation("C1: too many tasks run at once", std::to_string(now));
-            if (now > seen.plan.workers + 1) seen.violation("more tasks run than there are threads");
-            if (seen.stop_returned_ && seen.starts_after_stop_.fetch_add(1) > seen.plan.workers) {
+            const std::size_t threads = seen.plan.blocking ? seen.plan.threads : seen.plan.workers;
+            // Where no blocking thread can be had, who waits inside a task for a stream, or for one above it, runs its
+            // jobs.
+            const std::size_t waiting_inside = seen.plan.blocking && seen.plan.nested ? seen.plan.workers : 0;
+            if (now > threads + waiting_inside + 1) seen.violation("more tasks run than there are threads");
+            if (seen.stop_returned_ && seen.starts_after_stop_.fetch_add(1) > threads) {
                 seen.violation("I11: tasks are started after a stop");
             }
             seen.must_happen_once(index);
-            check_thread();
+            seen.check_thread(waits_for_);
+            if (seen.plan.blocking && waits_for_ && !waits_for_->plan.nested) {
+                seen.violation("a consumer that is in no task ran a blocking job");
+            }
+            // Who joins a stream inside a task helps, too.
+            if (seen.plan.blocking && !seen.plan.nested && !waits_for_ && penstock::this_worker() != SIZE_MAX) {
+                seen.violation("a worker ran a blocking job");
+            }
             waiting_for = nullptr;
         }
         running(const running&) = delete;
@@ -114,22 +125,77 @@ public:
         }
 
     private:
-        void check_thread() const {
-            // C7: a thread that waits runs tasks of that stream and of those that its tasks started, and no others.
-            if (waits_for_) {
-                const observer* above = &seen_;
-                while (above && above != waits_for_) above = above->parent;
-                if (!above) seen_.violation("C7: a waiting thread runs a task of another stream");
-                if (!waits_for_->may_help_) seen_.violation("a call that must not help ran a task");
-            }
-            const std::size_t worker = penstock::this_worker();
-            if (worker != SIZE_MAX && worker >= seen_.plan.workers) seen_.violation("this_worker() is out of range");
-        }
         observer& seen_;
         observer* const waits_for_;
     };
-    /// A task that will never be called: moving it into the stream threw.
-    void ended_in_the_move() noexcept { ended_.fetch_add(1); }
+    /// Around a coroutine, which may wait in the middle, and go on on another thread.
+    class living {
+    public:
+        living(observer& seen, std::size_t index) : seen_(seen) {
+            watchdog::progress();
+            seen.must_be_live("a coroutine was started");
+            const std::size_t now = seen.running_.fetch_add(1) + 1;
+            if (now > seen.plan.limit) seen.violation("C1: too many coroutines live at once", std::to_string(now));
+            if (seen.stop_returned_ && seen.starts_after_stop_.fetch_add(1) > seen.plan.workers + 1) {
+                seen.violation("I11: coroutines are started after a stop");
+            }
+            seen.must_happen_once(index);
+        }
+        living(const living&) = delete;
+        living& operator=(const living&) = delete;
+        ~living() {
+            seen_.must_be_live("a coroutine was still there");
+            seen_.running_.fetch_sub(1);
+            seen_.ended_.fetch_add(1);
+        }
+
+    private:
+        observer& seen_;
+    };
+    /// Around what a coroutine does between two waits.
+    class step {
+    public:
+        explicit step(observer& seen) : waits_for_(waiting_for) {
+            watchdog::progress();
+            seen.must_be_live("a coroutine was resumed");
+            seen.check_thread(waits_for_);
+            // Who joins a stream inside a job helps, too.
+            if (penstock::this_worker() == SIZE_MAX && !seen.plan.nested) {
+                seen.violation("a coroutine was resumed off the workers");
+            }
+            waiting_for = nullptr;
+        }
+        step(const step&) = delete;
+        step& operator=(const step&) = delete;
+        ~step() { waiting_for = waits_for_; }
+
+    private:
+        observer* const waits_for_;
+    };
+    /// Around each call of a function that returns a blocking job.
+    class launching {
+    public:
+        explicit launching(observer& seen) : seen_(seen), waits_for_(waiting_for) {
+            watchdog::progress();
+            seen.must_be_live("a function was called");
+            const std::size_t now = seen.launching_.fetch_add(1) + 1;
+            if (now > seen.plan.workers + 1) seen.violation("more functions run than there are workers");
+            seen.check_thread(waits_for_);
+            waiting_for = nullptr;
+        }
+        launching(const launching&) = delete;
+        launching& operator=(const launching&) = delete;
+        ~launching() {
+            waiting_for = waits_for_;
+            seen_.launching_.fetch_sub(1);
+        }
+
+    private:
+        observer& seen_;
+        observer* const waits_for_;
+    };
+    /// A task that will never be called: moving it into the stream threw, or the function that was to return it.
+    void ended_uncalled() noexcept { ended_.fetch_add(1); }
 
     // --- the consumer
     /// `may_help`: with a call that may run tasks and the producer on this thread.
@@ -158,6 +224,11 @@ public:
 
     std::size_t steps() const noexcept { return pulls + ended_ + delivered; }
     std::size_t ended() const noexcept { return ended_; }
+    /// Whether its tasks may be asked to stop: by a deadline, a failure, or because a stream is left.
+    bool may_be_cut_short() const noexcept {
+        return plan.cut_short() || plan.fails_fast() || plan.leave != leave_kind::stays || parent ||
+               plan.consumer == consumer_kind::destroy_at_once;
+    }
     bool left() const noexcept { return gone_; }
 
     /// Kept until the executor is gone: tasks that run too late still find them.
@@ -194,6 +265,18 @@ public:
     }
 
 private:
+    /// `waits_for`: what the calling thread waits for, if it does.
+    void check_thread(const observer* waits_for) const {
+        // C7: a thread that waits runs tasks of that stream and of those that its tasks started, and no others.
+        if (waits_for) {
+            const observer* above = this;
+            while (above && above != waits_for) above = above->parent;
+            if (!above) violation("C7: a waiting thread runs a task of another stream");
+            if (!waits_for->may_help_) violation("a call that must not help ran a task");
+        }
+        const std::size_t worker = penstock::this_worker();
+        if (worker != SIZE_MAX && worker >= plan.workers) violation("this_worker() is out of range");
+    }
     void must_happen_once(std::size_t index) {
         if (index >= ran_.size()) return;  // of an endless stream the beginning is looked at
         if (ran_[index].fetch_add(1) > 0) violation("I2: a task ran twice", std::to_string(index));
@@ -207,6 +290,7 @@ private:
     std::atomic<std::size_t> starts_after_stop_{0};
     std::atomic<std::size_t> asked_{0};
     std::atomic<std::size_t> running_{0};
+    std::atomic<std::size_t> launching_{0};
     std::atomic<std::size_t> ended_{0};
     std::vector<std::atomic<unsigned char>> ran_ = std::vector<std::atomic<unsigned char>>(plan.nested ? 64 : 5000);
     std::mutex mutex_;

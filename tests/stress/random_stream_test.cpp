@@ -27,15 +27,16 @@ std::uint64_t base_seed() {
 std::string run_round(std::uint64_t seed, std::size_t streams, std::size_t rows) {
     random_numbers random(seed);
     const std::size_t workers = random.one_of<std::size_t>({1, 2, 3, 8});
+    const std::size_t most_blocking = random.one_of<std::size_t>({1, 2, 5, 64, 512});
     const long living = tracked::living();
     {
         std::vector<std::unique_ptr<observer>> observers;
         std::vector<std::unique_ptr<stream_run>> runs;
         {
-            penstock::executor ex(workers);
+            penstock::executor ex({.workers = workers, .max_blocking_threads = most_blocking});
             const auto one = [&] {
-                const auto plan =
-                    random_plan(random.next(), workers, streams == 1, static_cast<unsigned>(random.below(4)), false);
+                const auto plan = random_plan(random.next(), workers, most_blocking, streams == 1,
+                                              static_cast<unsigned>(random.below(4)), false);
                 observers.push_back(std::make_unique<observer>(plan, nullptr));
                 runs.push_back(std::make_unique<stream_run>(*observers.back(), ex));
                 return [run = runs.back().get(), seen = observers.back().get()] {

@@ -33,17 +33,22 @@ enum class stop_kind { none, token, method, token_in_task, method_in_task, metho
 enum class fate { value, throws, job_move_throws, result_move_throws };
 enum class task_kind { empty, spins, long_one, yields, nests, posts };
 
+enum class pause { nothing, yields, sleeps, blocks, is_completed, awaits_a_task, throws_and_catches };
+
 struct stream_plan {
     std::uint64_t seed = 0;
     std::size_t workers = 1;
-    unsigned depth = 0;   ///< how many streams deep its tasks may still go
-    bool nested = false;  ///< its consumer is inside a task
-    bool alone = true;    ///< no other stream uses the executor's workers
+    std::size_t threads = 512;  ///< executor_options::max_blocking_threads
+    unsigned depth = 0;         ///< how many streams deep its tasks may still go
+    bool nested = false;        ///< its consumer is inside a task
+    bool alone = true;          ///< no other stream uses the executor's workers
     std::size_t limit = 1;
     std::size_t buffer = penstock::auto_buffer;
     std::size_t n = 0;  ///< never: endless
     source_kind source = source_kind::view_rvalue;
     bool with_inputs = false;  ///< as_completed(ex, inputs, f), not (ex, jobs)
+    bool blocking = false;     ///< its tasks are blocking jobs, as elements or as what f returns
+    bool coroutines = false;   ///< its tasks are coroutines that f returns
     bool slow_source = false;
     std::size_t source_throws_at = never;
     std::size_t source_blocks_at = never;  ///< until everything before it was taken
@@ -86,6 +91,15 @@ struct stream_plan {
             return fate::throws;
         }
     }
+    /// Of a function that returns blocking jobs: what it does before it does.
+    bool function_throws(std::size_t index) const { return fate_of(index) == fate::throws && luck(index, 12) % 3 == 0; }
+    bool function_nests(std::size_t index) const { return depth > 0 && busy_percent > 0 && luck(index, 13) % 64 == 0; }
+    /// Of a coroutine: what it waits for, one thing after the other, until it is nothing.
+    pause pause_of(std::size_t index, unsigned turn) const {
+        const auto rolled = static_cast<pause>(luck(index, 20 + turn) % 7);
+        // What is posted may need the very worker that waits for a nested stream: nothing is promised for that.
+        return nested && rolled == pause::is_completed ? pause::yields : rolled;
+    }
     task_kind kind_of(std::size_t index) const {
         if (luck(index, 3) % 100 >= busy_percent) return task_kind::empty;
         const std::uint64_t roll = luck(index, 4) % 100;
@@ -101,14 +115,15 @@ struct stream_plan {
         const auto count = [](std::size_t x) { return x == never ? std::string("-") : std::to_string(x); };
         text << "seed " << seed << " workers " << workers << " limit " << count(limit) << " buffer "
              << (buffer == penstock::auto_buffer ? "auto" : std::to_string(buffer)) << " n " << count(n) << " source "
-             << static_cast<int>(source) << (with_inputs ? " inputs" : " jobs") << (slow_source ? " slow" : "")
-             << " throws@" << count(source_throws_at) << " blocks@" << count(source_blocks_at) << " failing% "
-             << failing_percent << " busy% " << busy_percent << (in_order() ? " submission" : " completion")
-             << (fails_fast() ? " fail-fast" : " yield") << (help ? " help" : " no-help") << " stop "
-             << static_cast<int>(stop) << "@" << count(stop_at) << " deadline " << count(deadline_us)
-             << " us, consumer " << static_cast<int>(consumer) << " leave " << static_cast<int>(leave) << "@"
-             << count(leave_at) << (slow_consumer ? " slow-consumer" : "") << (nested ? " nested" : "") << " depth "
-             << depth;
+             << static_cast<int>(source) << (with_inputs ? " inputs" : " jobs")
+             << (blocking ? " blocking, threads " + std::to_string(threads) : "") << (coroutines ? " coroutines" : "")
+             << (slow_source ? " slow" : "") << " throws@" << count(source_throws_at) << " blocks@"
+             << count(source_blocks_at) << " failing% " << failing_percent << " busy% " << busy_percent
+             << (in_order() ? " submission" : " completion") << (fails_fast() ? " fail-fast" : " yield")
+             << (help ? " help" : " no-help") << " stop " << static_cast<int>(stop) << "@" << count(stop_at)
+             << " deadline " << count(deadline_us) << " us, consumer " << static_cast<int>(consumer) << " leave "
+             << static_cast<int>(leave) << "@" << count(leave_at) << (slow_consumer ? " slow-consumer" : "")
+             << (nested ? " nested" : "") << " depth " << depth;
         return text.str();
     }
 };
@@ -137,11 +152,13 @@ inline std::size_t random_length(random_numbers& random, std::size_t limit, bool
     }
 }
 
-inline stream_plan random_plan(std::uint64_t seed, std::size_t workers, bool alone, unsigned depth, bool nested) {
+inline stream_plan random_plan(std::uint64_t seed, std::size_t workers, std::size_t threads, bool alone, unsigned depth,
+                               bool nested) {
     random_numbers random(seed);
     stream_plan plan;
     plan.seed = seed;
     plan.workers = workers;
+    plan.threads = threads;
     plan.depth = depth;
     plan.nested = nested;
     plan.alone = alone;
@@ -152,6 +169,8 @@ inline stream_plan random_plan(std::uint64_t seed, std::size_t workers, bool alo
     plan.source = static_cast<source_kind>(random.below(7));
     if (plan.n == never && !plan.source_is_code()) plan.source = source_kind::view_rvalue;
     plan.with_inputs = random.one_in(2);
+    plan.blocking = random.one_in(3);
+    plan.coroutines = plan.with_inputs && !plan.blocking && random.one_in(2);
     plan.slow_source = random.one_in(10);
     plan.failing_percent = random.one_of<std::size_t>({0, 0, 0, 3, 40, 100});
     plan.busy_percent = random.one_of<std::size_t>({0, 0, 5, 30, 100});
@@ -182,7 +201,9 @@ inline stream_plan random_plan(std::uint64_t seed, std::size_t workers, bool alo
     }
     if (plan.n == never && plan.leave == leave_kind::goes_on_elsewhere) plan.leave = leave_kind::drops_elsewhere;
     // A source that waits for the consumer: only where somebody is sure to be left who runs what was pulled (C12).
-    const bool somebody_left = plan.help || std::min(plan.limit, workers) >= 2 || plan.limit == 1;
+    // Coroutines go on on workers alone.
+    const bool helped = plan.help && !plan.coroutines;
+    const bool somebody_left = helped || std::min(plan.limit, workers) >= 2 || plan.limit == 1;
     const bool waits = plan.consumer == consumer_kind::next || plan.consumer == consumer_kind::range_for;
     if (alone && !nested && !plan.cut_short() && !plan.fails_fast() && plan.source >= source_kind::callable_lvalue &&
         waits && somebody_left && plan.source_throws_at == never && random.one_in(2)) {

@@ -53,6 +53,15 @@ inline std::vector<setting> every_setting() {
     return all;
 }
 
+/// For what a helping consumer makes no difference to.
+inline std::vector<setting> every_width_and_order() {
+    std::vector<setting> all;
+    for (const setting& each : every_setting()) {
+        if (each.help) all.push_back(each);
+    }
+    return all;
+}
+
 inline std::vector<setting> every_width() { return {{.workers = 1}, {.workers = 2}, {.workers = 8}}; }
 
 class contract_test : public tracked_test, public ::testing::WithParamInterface<setting> {

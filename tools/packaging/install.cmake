@@ -9,6 +9,7 @@ install(TARGETS penstock EXPORT penstockTargets FILE_SET HEADERS)
 if(PENSTOCK_BUILD_TOOLS)
     install(TARGETS penstock_tool)
 endif()
+install(FILES ${asio_headers} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/penstock")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 set(PENSTOCK_NEEDS_TBB OFF)
@@ -30,6 +31,7 @@ write_basic_package_version_file(penstockConfigVersion.cmake COMPATIBILITY SameM
 install(FILES
     "${CMAKE_CURRENT_BINARY_DIR}/penstockConfig.cmake"
     "${CMAKE_CURRENT_BINARY_DIR}/penstockConfigVersion.cmake"
+    tools/packaging/penstockAsio.cmake
     DESTINATION "${PENSTOCK_CMAKE_DIR}")
 
 get_target_property(definitions penstock INTERFACE_COMPILE_DEFINITIONS)

@@ -29,8 +29,8 @@ enum class outcome : std::uint8_t {
     cancelled,  ///< threw penstock::stopped after a stop was requested
 };
 
-/// The part that the protocol handles; it never looks at values. Small, so that with a small result the whole record fits
-/// a cache line: a record crosses from core to core twice in its life.
+/// The part that the protocol handles; it never looks at values. Small, so that with a small result the whole record
+/// fits a cache line: a record crosses from core to core twice in its life.
 struct record {
     /// In submission order the record pulled next (O5). Otherwise a link of whichever list the owner keeps.
     sync::atomic<record*> link{nullptr};
@@ -39,8 +39,10 @@ struct record {
     /// in the record are handed over by this pair alone, whatever queue carried the pointer.
     sync::atomic<stage> state{stage::vacant};
     detail::outcome outcome = detail::outcome::none;
-    bool late = false;           ///< finished after a failure that ends the stream: never delivered
-    bool holds_element = false;  ///< the job, or the input, is there
+    // The owner's, in one byte.
+    bool late : 1 = false;           ///< finished after what ends the stream, or cut off by it: never delivered
+    bool holds_element : 1 = false;  ///< the job, or the input, is there
+    bool holds_rest : 1 = false;     ///< what was begun and is to go on elsewhere is there
 
     bool failed() const noexcept { return outcome > detail::outcome::value; }
 };
@@ -48,10 +50,10 @@ struct record {
 /// The part that a completed<T, In> is made from.
 template <class T, class In>
 struct result_record : record {
-    std::chrono::nanoseconds elapsed{0};
-    slot<In> input;
+    slot<In> input;                       // first: a small one fits beside the flags above
+    std::chrono::nanoseconds elapsed{0};  ///< while the task runs, when it began
     union {
-        slot<T> result;            ///< outcome::value
+        slot<T> result;                  ///< outcome::value
         slot<std::exception_ptr> error;  ///< outcome::error and ::cancelled
     };
 

@@ -9,7 +9,9 @@
 
 namespace penstock::inline v0::detail {
 
-constexpr std::size_t saturating_add(std::size_t a, std::size_t b) noexcept { return a > SIZE_MAX - b ? SIZE_MAX : a + b; }
+constexpr std::size_t saturating_add(std::size_t a, std::size_t b) noexcept {
+    return a > SIZE_MAX - b ? SIZE_MAX : a + b;
+}
 
 constexpr std::size_t saturating_multiply(std::size_t a, std::size_t b) noexcept {
     return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
@@ -26,6 +28,18 @@ std::optional<std::chrono::steady_clock::time_point> saturating_deadline(std::ch
     const double left = std::chrono::duration<double>(clock::time_point::max() - now).count();
     if (seconds >= left * 0.999) return std::nullopt;
     return now + std::chrono::ceil<clock::duration>(patience);
+}
+
+/// `time` on the clock's own scale, never earlier; what is beyond its range is the end of it. NaN is the beginning.
+template <class Duration>
+std::chrono::steady_clock::time_point
+saturating_time(std::chrono::time_point<std::chrono::steady_clock, Duration> time) {
+    using point = std::chrono::steady_clock::time_point;
+    const double seconds = std::chrono::duration<double>(time.time_since_epoch()).count();
+    const double most = std::chrono::duration<double>(point::max().time_since_epoch()).count();
+    if (!(seconds > -most * 0.999)) return point::min();
+    if (seconds >= most * 0.999) return point::max();
+    return std::chrono::ceil<std::chrono::steady_clock::duration>(time);
 }
 
 }  // namespace penstock::inline v0::detail

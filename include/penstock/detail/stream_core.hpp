@@ -3,14 +3,18 @@
 #pragma once
 
 #include <chrono>
+#include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <stop_token>
 
+#include <penstock/detail/coroutine.hpp>
 #include <penstock/detail/export.hpp>
 #include <penstock/detail/record.hpp>
+#include <penstock/detail/ticket.hpp>
 #include <penstock/options.hpp>
 
 namespace penstock {
@@ -21,11 +25,19 @@ class executor;
 
 namespace penstock::inline v0::detail {
 
+class feed_core;
 class stream_engine;
 
+/// How far launch() got with a task.
+enum class launched : std::uint8_t {
+    ended,     ///< it has an outcome, and all that it held is destroyed
+    blocking,  ///< the rest is to run on a thread that may block: run_blocking()
+    begun,     ///< it is a coroutine, which is to be resumed: root_of() and frame_of(); settle() when it has ended
+};
+
 /// What the typed part of a stream supplies: the only ways in which the protocol reaches user code.
-/// pull() is called by the holder of the producer's turn, run() by whoever started the record, the others by whoever owns
-/// the record at the time.
+/// pull() is called by the holder of the producer's turn, run() by whoever started the record, the others by whoever
+/// owns the record at the time.
 class PENSTOCK_EXPORT stream_source {
 public:
     virtual ~stream_source();
@@ -37,6 +49,21 @@ public:
     virtual bool pull(record& into) = 0;
     /// Runs an admitted record's task and leaves an outcome in it. All that the task itself held is destroyed.
     virtual void run(record& task) noexcept = 0;
+    /// For a source that `launches`, in place of run(): runs what may run on a worker, leaves the rest to others.
+    virtual launched launch(record& task) noexcept;
+    /// Runs the rest of what launch() called blocking, and leaves an outcome. All that the task held is destroyed.
+    virtual void run_blocking(record& task) noexcept;
+    /// The same for a rest that can not be run.
+    virtual void fail(record& task, std::exception_ptr why) noexcept;
+    /// What the frames of a coroutine share, and its outermost frame.
+    virtual task_root* root_of(record& task) noexcept;
+    virtual std::coroutine_handle<> frame_of(record& task) noexcept;
+    /// The other way round.
+    virtual record& record_of(task_root& begun) noexcept;
+    /// Takes over the outcome of a coroutine that has ended. All that the task held is destroyed.
+    virtual void settle(record& task) noexcept;
+    /// What carries the record to the blocking lane.
+    virtual blocking_ticket* ticket_of(record& task) noexcept;
     /// Destroys whatever a record still holds: a task that never ran, or a result that nobody takes.
     virtual void discard(record& task) noexcept = 0;
     /// The exception of a record whose outcome is one.
@@ -44,6 +71,14 @@ public:
 
     /// Set by the typed part if a job or the producer takes a token.
     std::stop_source stop{std::nostopstate};
+    /// Set by the typed part if tasks may end elsewhere than where they were started.
+    bool launches = false;
+    /// And if all of them are for threads that may block, beyond the function that gives them.
+    bool blocks = false;
+    /// Set by the typed part: pull() may block, and is to be called on a thread that may.
+    bool pull_blocks = false;
+    /// And the feed that it pulls from, if it is one. Then pull() is called only when something is there.
+    feed_core* fed = nullptr;
 };
 
 /// Who waits, and how long.
@@ -66,9 +101,17 @@ public:
     /// ended the stream early. The record must be given back with taken() when its content has been moved out.
     record* next(const wait_until& wait);
     void taken(record& done) noexcept;
-    /// A record's value could not be moved out: it failed after all. Returns whether that ends the stream, so that the error
-    /// is to be thrown by a later next() and not delivered.
+    /// A record's value could not be moved out: it failed after all. Returns whether that ends the stream, so that the
+    /// error is to be thrown by a later next() and not delivered.
     bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;
+
+    /// The consumer is a coroutine that has found nothing: has it made ready when it should look again. False: it
+    /// should at once. A stop that `until` sees is something to look at.
+    bool wait_async(suspended_frame& consumer, const std::stop_token& until) noexcept;
+    /// Has it look again: that stop has been requested. Threads: any.
+    void interrupt() noexcept;
+    /// It has been made ready, and goes on.
+    void woken() noexcept;
 
     void request_stop() noexcept;
     bool done() const noexcept;
@@ -77,6 +120,8 @@ public:
     /// Stops pulling, drops what has not started, waits until no thread is inside the stream, destroys what was not
     /// taken. Afterwards next() finds nothing.
     void close() noexcept;
+    /// The same on a thread that is not to run any of the stream's tasks.
+    void close_elsewhere() noexcept;
 
 private:
     std::unique_ptr<stream_engine> engine_;

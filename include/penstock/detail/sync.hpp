@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// The seam between penstock's protocol and the machine: every atomic, lock and thread of ours is named through here, so
-/// that a build can put others in their place. (The spin lock and the futex waits are in src/: no public header needs them.)
+/// The seam between penstock's protocol and the machine: every atomic, lock and thread of ours is named through here,
+/// so that a build can put others in their place. (The spin lock and the futex waits are in src/: no public header
+/// needs them.)
 #pragma once
 
 #include <atomic>

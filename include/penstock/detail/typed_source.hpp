@@ -14,12 +14,11 @@
 #include <utility>
 #include <vector>
 
-#include <penstock/completed.hpp>
+#include <penstock/detail/job_record.hpp>
 #include <penstock/detail/record.hpp>
+#include <penstock/detail/runner.hpp>
 #include <penstock/detail/stream_core.hpp>
-#include <penstock/errors.hpp>
-#include <penstock/job.hpp>
-#include <penstock/options.hpp>
+#include <penstock/detail/stream_state.hpp>
 #include <penstock/producer.hpp>
 
 namespace penstock {
@@ -31,102 +30,35 @@ class completion_stream;
 
 namespace penstock::inline v0::detail {
 
-/// What completion_stream<T, In> holds: everything but the types of the producer and of the function.
-template <class T, class In>
-class stream_state : public stream_source {
-public:
-    std::optional<completed<T, In>> current;  ///< what an iterator shows
-    bool begun = false;                       ///< begin() has pulled the first element
-    std::optional<stream_core> core;
-
-    /// Moves the next result out of its record, which then makes room for another task.
-    void take(const wait_until& wait, std::optional<completed<T, In>>& into) {
-        into.reset();
-        while (record* done = core->next(wait)) {
-            auto& typed = static_cast<result_record<T, In>&>(*done);
-            into.emplace(typed);
-            const bool lost = !typed.failed() && !into->has_value() && core->fail_in_transit(*done, into->error());
-            discard(*done);
-            core->taken(*done);
-            if (!lost) return;
-            into.reset();
-        }
-    }
-
-};
-
-/// How a job is run: it is the element itself, and is destroyed when it has run.
-struct run_element {
-    template <class Job>
-    using result_t = job_result_t<Job>;
-    static constexpr bool keeps_input = false;
-    template <class Job>
-    static constexpr bool wants_token = takes_token<job_call_t<Job>>;
-
-    template <class Job>
-    decltype(auto) operator()(Job& job, const std::stop_token& token) {
-        return detail::call(static_cast<job_call_t<Job>>(job), token);
-    }
-};
-
-/// How a function is run on an input, which is kept for completed::input().
-template <class F>
-struct run_function {
-    template <class In>
-    using result_t = typename task_result<call_result_t<F&, input_call_t<F, In>>>::type;
-    static constexpr bool keeps_input = true;
-    template <class In>
-    static constexpr bool wants_token = takes_token<F&, input_call_t<F, In>>;
-
-    template <class In>
-    decltype(auto) operator()(In& input, const std::stop_token& token) {
-        return detail::call(function, token, static_cast<input_call_t<F, In>>(input));
-    }
-    F function;
-};
-
 template <class Puller, class Runner>
 class typed_source final
-    : public stream_state<typename Runner::template result_t<typename Puller::element>,
+    : public stream_state<typename Runner::template outcome_of<typename Puller::element>::result,
                           std::conditional_t<Runner::keeps_input, typename Puller::element, void>> {
     using element = typename Puller::element;
-    using T = typename Runner::template result_t<element>;
+    using call = typename Runner::template outcome_of<element>;
+    using T = typename call::result;
     using In = std::conditional_t<Runner::keeps_input, element, void>;
-
-    /// Alone on its cache lines: neighbours are in the hands of other threads.
-    struct alignas(64) job_record : result_record<T, In> {
-        [[no_unique_address]] slot<std::conditional_t<Runner::keeps_input, void, element>> job;
-
-        auto& held() noexcept {
-            if constexpr (Runner::keeps_input) {
-                return this->input;
-            } else {
-                return job;
-            }
-        }
-        void destroy_element() noexcept {
-            if (std::exchange(this->holds_element, false)) held().destroy();
-        }
-        void fail(const std::stop_source& stop) noexcept {
-            this->error.construct(std::current_exception());
-            this->outcome = detail::outcome::error;
-            if (!stop.stop_requested()) return;
-            try {
-                throw;
-            } catch (const stopped&) {
-                this->outcome = detail::outcome::cancelled;
-            } catch (...) {
-            }
-        }
-    };
+    using task_record = job_record<T, element, Runner, typename call::rest>;
+    static constexpr bool may_block = task_record::may_block;
+    static constexpr bool may_suspend = task_record::may_suspend;
+    static constexpr bool launches_tasks = task_record::launches;
+    static_assert(
+        !is_any_job<typename call::rest> || is_any_job<element>,
+        "penstock: a function must not return an any_job, for what kind of job it is must be known when it is "
+        "admitted; have the source give any_jobs");
 
 public:
     using stream = completion_stream<T, In>;
-    static constexpr bool wants_token = Puller::wants_token || Runner::template wants_token<element>;
+    static constexpr bool wants_token =
+        Puller::wants_token || Runner::template wants_token<element> || call::wants_token;
 
     template <class P>
     typed_source(P&& producer, Runner runner, bool measure)
         : puller_(std::forward<P>(producer)), runner_(std::move(runner)), measure_(measure) {
+        this->launches = launches_tasks;
+        this->blocks = may_block && !may_suspend;
+        this->pull_blocks = pull_blocks<Puller>;
+        this->fed = fed_by(puller_);
         this->stop = std::stop_source();
         if constexpr (wants_token) token_ = this->stop.get_token();
     }
@@ -141,7 +73,8 @@ public:
     }
 
     bool pull(record& into) override {
-        auto& task = static_cast<job_record&>(into);
+        auto& task = static_cast<task_record&>(into);
+        task.elapsed = {};
         return puller_.pull(token_, [&]<class Item>(Item&& item) {
             try {
                 task.held().construct(std::forward<Item>(item));
@@ -153,47 +86,144 @@ public:
     }
 
     void run(record& admitted) noexcept override {
-        auto& task = static_cast<job_record&>(admitted);
-        if (task.holds_element) {
-            const auto start = measure_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+        auto& task = static_cast<task_record&>(admitted);
+        if constexpr (!launches_tasks) {
+            if (task.holds_element) {
+                const auto start = now();
+                give_result(task, [&]() -> decltype(auto) { return runner_(task.held().get(), token_); });
+                if (measure_) task.elapsed = now() - start;
+            }
+            task.destroy_task();
+        }
+    }
+
+    launched launch(record& admitted) noexcept override {
+        auto& task = static_cast<task_record&>(admitted);
+        if constexpr (launches_tasks) {
+            if (!task.holds_element) return launched::ended;
+            task.elapsed = now().time_since_epoch();
             try {
-                if constexpr (std::is_void_v<T>) {
-                    runner_(task.held().get(), token_);
-                } else {
-                    task.result.construct(runner_(task.held().get(), token_));
+                task.begin([&] { return runner_(task.held().get(), token_); });
+                const launched how = task.proceed(token_);
+                if (how != launched::ended) return how;
+                if constexpr (is_any_job<typename call::rest>) {
+                    finish(task, [&]() -> decltype(auto) { return task.call(token_); });
                 }
-                task.outcome = detail::outcome::value;
             } catch (...) {
                 task.fail(this->stop);
+                end_launched(task);
             }
-            if (measure_) task.elapsed = std::chrono::steady_clock::now() - start;
         }
-        if constexpr (!Runner::keeps_input) task.destroy_element();
+        return launched::ended;
+    }
+
+    void run_blocking(record& half_done) noexcept override {
+        if constexpr (may_block) {
+            auto& task = static_cast<task_record&>(half_done);
+            finish(task, [&]() -> decltype(auto) { return task.call(token_); });
+        }
+    }
+
+    void fail(record& half_done, std::exception_ptr why) noexcept override {
+        auto& task = static_cast<task_record&>(half_done);
+        task.set_error(std::move(why));
+        task.elapsed = {};
+        task.destroy_task();
+    }
+
+    blocking_ticket* ticket_of(record& half_done) noexcept override {
+        if constexpr (may_block) {
+            return &static_cast<task_record&>(half_done).ticket;
+        } else {
+            return nullptr;
+        }
+    }
+
+    task_root* root_of(record& half_done) noexcept override {
+        if constexpr (may_suspend) {
+            return &static_cast<task_record&>(half_done);
+        } else {
+            return nullptr;
+        }
+    }
+
+    record& record_of(task_root& root) noexcept override {
+        if constexpr (may_suspend) {
+            return static_cast<task_record&>(root);
+        } else {
+            return stream_source::record_of(root);
+        }
+    }
+
+    std::coroutine_handle<> frame_of(record& half_done) noexcept override {
+        if constexpr (may_suspend) {
+            auto& task = static_cast<task_record&>(half_done);
+            return task.coroutine().begin(task);
+        } else {
+            return nullptr;
+        }
+    }
+
+    void settle(record& ended) noexcept override {
+        if constexpr (may_suspend) {
+            auto& task = static_cast<task_record&>(ended);
+            finish(task, [&]() -> decltype(auto) { return task.coroutine().take(); });
+        }
     }
 
     void discard(record& task) noexcept override {
-        auto& typed = static_cast<job_record&>(task);
+        auto& typed = static_cast<task_record&>(task);
+        typed.destroy_rest();
         typed.destroy_element();
         typed.clear();
     }
 
     std::exception_ptr error_of(const record& task) const noexcept override {
-        return static_cast<const job_record&>(task).error.get();
+        return static_cast<const task_record&>(task).error.get();
     }
 
     ~typed_source() override {
         // What was pulled and never taken: results that nobody asked for, tasks that never ran.
         for (auto& chunk : chunks_) {
-            for (job_record& task : chunk) discard(task);
+            for (task_record& task : chunk) discard(task);
         }
     }
 
 private:
+    /// The end of a launched task: call_rest gives its outcome.
+    template <class Call>
+    void finish(task_record& task, Call call_rest) noexcept {
+        give_result(task, std::move(call_rest));
+        end_launched(task);
+    }
+    void end_launched(task_record& task) noexcept {
+        task.elapsed = now().time_since_epoch() - task.elapsed;
+        task.destroy_task();
+    }
+
+    template <class Call>
+    void give_result(task_record& task, Call call_task) noexcept {
+        try {
+            if constexpr (std::is_void_v<T>) {
+                call_task();
+            } else {
+                task.result.construct(call_task());
+            }
+            task.outcome = detail::outcome::value;
+        } catch (...) {
+            task.fail(this->stop);
+        }
+    }
+
+    std::chrono::steady_clock::time_point now() const noexcept {
+        return measure_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+    }
+
     Puller puller_;
     Runner runner_;
     const bool measure_;
     std::stop_token token_;
-    std::vector<std::vector<job_record>> chunks_;  ///< records never move: a chunk is made whole
+    std::vector<std::vector<task_record>> chunks_;  ///< records never move: a chunk is made whole
     std::size_t unused_ = 0;
 };
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/// What a completion_stream holds.
+#pragma once
+
+#include <optional>
+
+#include <penstock/completed.hpp>
+#include <penstock/detail/record.hpp>
+#include <penstock/detail/stream_core.hpp>
+#include <penstock/detail/sync.hpp>
+
+namespace penstock::inline v0::detail {
+
+/// What completion_stream<T, In> holds: everything but the types of the producer and of the function.
+template <class T, class In>
+class stream_state : public stream_source {
+public:
+    std::optional<completed<T, In>> current;   ///< what an iterator shows
+    bool begun = false;                        ///< begin() has pulled the first element
+    sync::atomic<bool> async_consumer{false};  ///< a coroutine is in async_next()
+    std::optional<stream_core> core;
+
+    /// Moves the next result out of its record, which then makes room for another task.
+    void take(const wait_until& wait, std::optional<completed<T, In>>& into) {
+        into.reset();
+        while (record* done = core->next(wait)) {
+            auto& typed = static_cast<result_record<T, In>&>(*done);
+            into.emplace(typed);
+            const bool lost = !typed.failed() && !into->has_value() && core->fail_in_transit(*done, into->error());
+            discard(*done);
+            core->taken(*done);
+            if (!lost) return;
+            into.reset();
+        }
+    }
+};
+
+}  // namespace penstock::inline v0::detail

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include "stream_fields.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include <penstock/detail/saturating.hpp>
+
+#include "cpu_lane.hpp"
+#include "stream_engine.hpp"
+#include "task_frame.hpp"
+
+namespace penstock::inline v0::detail {
+namespace {
+
+options checked(const options& settings) {
+    if (settings.limit == 0) {
+        throw std::invalid_argument("penstock: options::limit must be at least 1: how many tasks may be in flight");
+    }
+    return settings;
+}
+
+/// How many blocking jobs may wait for a thread: beyond that an unlimited limit means none, or the source would be
+/// drained.
+constexpr std::size_t most_waiting_for_threads = 4096;
+
+std::size_t useful_in_flight(cpu_lane& lane) {
+    return saturating_add(lane.blocking().most_threads(), lane.workers() + most_waiting_for_threads);
+}
+
+std::shared_ptr<lineage> make_lineage(const cpu_lane& lane, stream_engine& engine) {
+    const task_frame* frame = task_frame::innermost();
+    while (frame && (!frame->engine() || &frame->lane() != &lane)) frame = frame->outer();
+    return std::make_shared<lineage>(lineage{frame ? frame->engine()->line() : nullptr, &engine});
+}
+
+}  // namespace
+
+stream_fields::stream_fields(stream_engine& engine, std::shared_ptr<cpu_lane> lane, const options& settings,
+                             stream_source& source)
+    : lane_(std::move(lane)), source_(source),
+      admission_(checked(settings), source.blocks ? useful_in_flight(*lane_) : unlimited),
+      max_pumps_(std::min(settings.limit, lane_->workers())), in_order_(settings.order == order::submission),
+      fail_fast_(settings.on_error == on_error::stop), launches_(source.launches), pulls_elsewhere_(source.pull_blocks),
+      fed_(source.fed), help_(settings.help && !source.launches),  // what there is to help with is soon done
+      asks_(settings.help && source.launches), deadline_(settings.deadline),
+      fair_share_(std::max<std::size_t>(1, settings.limit / (2 * max_pumps_))), lineage_(make_lineage(*lane_, engine)),
+      queue_(max_pumps_), pumps_(max_pumps_ + 1), order_last_(&order_stub_), puller_(engine),
+      order_taken_(&order_stub_) {}
+
+}  // namespace penstock::inline v0::detail
