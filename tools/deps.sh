@@ -5,10 +5,10 @@
 #   tools/deps.sh check    those, and what the tests need (the default)
 set -eu -o pipefail
 
-packages=(g++ cmake ninja-build pkg-config libtbb-dev libconcurrentqueue-dev libcli11-dev libfmt-dev libssl-dev)
+packages=(g++ cmake ninja-build pkg-config libtbb-dev libconcurrentqueue-dev libfmt-dev libssl-dev)
 case ${1:-check} in
 build) ;;
-check) packages+=(meson python3 libgtest-dev libbenchmark-dev clang-16 libclang-rt-16-dev doxygen
+check) packages+=(meson python3 libgtest-dev libbenchmark-dev clang-16 libclang-rt-16-dev doxygen groff-base strace
     libasio-dev libcurl4-openssl-dev nginx-light) ;;
 *)
     echo "usage: tools/deps.sh [build|check]" >&2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""CMake and Meson install the same files: the same symbols in the library, the same words in penstock.pc."""
+"""CMake and Meson install the same files: the same symbols in the library, the same words in penstock.pc and manual."""
 import subprocess
 import tempfile
 
@@ -38,6 +38,10 @@ def pkg_config_words(prefix):
     return set((prefix / LIBDIR / "pkgconfig/penstock.pc").read_text().splitlines())
 
 
+def manual_words(prefix):
+    return {(page.name, line) for page in prefix.glob("share/man/*/*") for line in page.read_text().splitlines()}
+
+
 other = "meson" if SYSTEM == "cmake" else "cmake"
 other_build = SCRATCH / other
 build_with_meson(other_build) if other == "meson" else build_with_cmake(other_build)
@@ -45,7 +49,7 @@ build_with_meson(other_build) if other == "meson" else build_with_cmake(other_bu
 complaints = []
 with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
     trees = {SYSTEM: install(SYSTEM, BUILD, ours), other: install(other, other_build, theirs)}
-    for what in (file_names, symbols, pkg_config_words):
+    for what in (file_names, symbols, pkg_config_words, manual_words):
         one, two = what(trees[SYSTEM]), what(trees[other])
         complaints += [f"only {SYSTEM}: {what.__name__}: {entry}" for entry in sorted(one - two)]
         complaints += [f"only {other}: {what.__name__}: {entry}" for entry in sorted(two - one)]

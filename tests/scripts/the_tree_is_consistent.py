@@ -11,6 +11,7 @@ LISTS = {  # list: the file that an entry of it means
     "src/sources-tbb.txt": "{}",
     "src/sources-reference.txt": "{}",
     "tools/cli/sources.txt": "{}",
+    "tools/man/pages.txt": "tools/man/{}.in",
     "tests/tests.txt": "tests/{}.cpp",
     "tests/examples/examples.txt": "tests/examples/{}.cpp",
     "benchmarks/benchmarks.txt": "benchmarks/{}.cpp",

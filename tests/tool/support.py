@@ -4,11 +4,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import struct
 import subprocess
 import tempfile
 import termios
+import threading
 import time
 import unittest
 
@@ -93,6 +95,14 @@ class ToolTest(unittest.TestCase):
         self.addCleanup(self.end, running)
         return running
 
+    def start_watched(self, *arguments, **settings):
+        """A running program that is ended if it keeps the test waiting for its output."""
+        running = self.start_digest(*arguments, **settings)
+        watchdog = threading.Timer(PATIENCE, running.kill)
+        watchdog.start()
+        self.addCleanup(watchdog.cancel)
+        return running
+
     @staticmethod
     def end(running):
         if running.poll() is None:
@@ -108,10 +118,55 @@ class ToolTest(unittest.TestCase):
         self.assertEqual(result.stdout.split(b"\n"), output.split(b"\n"))
         self.assertEqual(result.returncode, 0)
 
+    def assert_as_sha256sum(self, *arguments, **settings):
+        """Same lines, same messages but for the program's name, same status. Returns the program's result."""
+        expected = self.run_program(["sha256sum", *arguments], **settings)
+        result = self.digest(*arguments, **settings)
+        if expected.stderr is None:  # the messages are among the lines
+            self.assertEqual(result.stdout.split(b"\n"), in_our_name(expected.stdout).split(b"\n"))
+        else:
+            self.assertEqual(result.stdout.split(b"\n"), expected.stdout.split(b"\n"))
+            self.assertEqual(result.stderr.split(b"\n"), in_our_name(expected.stderr).split(b"\n"))
+        self.assertEqual(result.returncode, expected.returncode)
+        return result
+
+    def assert_input_read_as_needed(self, *arguments, record, line, count):
+        """While nobody takes the lines, the program soon stops to take in the records that they are for."""
+        output, write_end = small_pipe()
+        running = self.start_watched(*arguments, stdin=subprocess.PIPE, stdout=write_end)
+        os.close(write_end)
+        records, running.stdin = running.stdin, None
+        written = 0
+
+        def feed():
+            nonlocal written
+            with contextlib.suppress(BrokenPipeError), records:
+                for _ in range(0, count, 100):
+                    records.write(record * 100)
+                    written += 100
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        with open(output, "rb") as lines:
+            wait_until_stalled(lines)
+            before = -1
+            while before != written:
+                before = written
+                time.sleep(0.3)
+            self.assertLess(written, count / 5)
+            self.assertEqual(lines.read(), count * line)
+        feeder.join()
+        self.assertEqual((running.stderr.read(), running.wait(PATIENCE)), (b"", 0))
+
     def assert_same_as_sha256sum(self, *names):
         expected = self.sha256sum(*names)
         self.assertEqual(expected.stderr, b"")
         self.assert_success(self.digest("--", *names), expected.stdout)
+
+
+def in_our_name(messages, program=b"sha256sum"):
+    """Messages of another program as penstock digest gives them."""
+    messages = re.sub(rb"^" + program + rb": ", b"penstock: ", messages, flags=re.MULTILINE)
+    return messages.replace(b"'" + program + b" --help'", b"'penstock digest --help'")
 
 
 def write_file(path, content):

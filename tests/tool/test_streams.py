@@ -43,6 +43,13 @@ class Input(support.ToolTest):
         self.assertEqual(result.stdout, 2 * support.line(b"a", b"a"))
         self.assertEqual((result.stderr, result.returncode), (b"penstock: -: Bad file descriptor\n", 1))
 
+    def test_no_name_of_a_closed_stdin_is_read_as_an_empty_file(self):
+        for name in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]:
+            with self.subTest(name=name):
+                result = self.run_program(["sh", "-c", 'exec "$0" digest "$1" <&-', support.BINARY, name])
+                self.assertEqual((result.stdout, result.returncode), (b"", 1))
+                self.assertRegex(result.stderr, b"^penstock: " + name.encode() + b": .+\n$")
+
     def test_a_folder_as_stdin_is_an_error(self):
         folder = os.open(self.folder, os.O_RDONLY)
         result = self.digest(stdin=folder)
@@ -107,6 +114,15 @@ class Output(support.ToolTest):
     def test_a_full_disk_is_reported_and_ends_the_work(self):
         with open("/dev/full", "wb") as full:
             result = self.digest("tree", stdout=full)
+        self.assertEqual((result.stderr, result.returncode), (b"penstock: write error: No space left on device\n", 1))
+
+    def test_a_full_disk_ends_the_work_also_while_a_large_file_is_read(self):
+        os.remove(self.path(b"tree"))
+        self.write(b"tree/a")
+        self.write(b"tree/z")
+        os.truncate(self.path(b"tree/z"), 1 << 40)  # hours, if it were read to its end
+        with open("/dev/full", "wb") as full:
+            result = self.digest("-j2", "tree", stdout=full)
         self.assertEqual((result.stderr, result.returncode), (b"penstock: write error: No space left on device\n", 1))
 
     def test_help_and_version_notice_a_full_disk(self):

@@ -70,6 +70,16 @@ class Walk(support.ToolTest):
         result = self.digest(b"/dev/pts", b"/dev/fd/../../../dev/pts")
         self.assert_success(result, b"")
 
+    def test_the_file_that_the_lines_go_to_is_reported_and_has_no_line(self):
+        self.write(b"tree/a")
+        self.write(b"tree/z")
+        with open(self.path(b"tree/sums"), "wb") as output:
+            result = self.digest(b"tree", stdout=output)
+        with open(self.path(b"tree/sums"), "rb") as output:
+            self.assertEqual(output.read(), self.sha256sum(b"tree/a", b"tree/z").stdout)
+        self.assertEqual(result.stderr, b"penstock: tree/sums: input file is the output file\n")
+        self.assertEqual(result.returncode, 1)
+
     def test_an_empty_folder_gives_no_line(self):
         os.makedirs(self.path(b"tree/empty/emptier"))
         self.assert_success(self.digest(b"tree"), b"")

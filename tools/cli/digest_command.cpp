@@ -1,67 +1,77 @@
 // SPDX-License-Identifier: MIT
 #include "digest_command.hpp"
 
-#include "digest_line.hpp"
-#include "digest_target.hpp"
-#include "quoted_name.hpp"
-#include "standard_descriptors.hpp"
-#include "walk.hpp"
+#include "console.hpp"
+#include "digest_run.hpp"
+#include "interruption.hpp"
+#include "progress.hpp"
+#include "sha256.hpp"
 
-#include <penstock/penstock.hpp>
-
-#include <exception>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <system_error>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace penstock::cli {
 namespace {
 
-/// Prints what became of a target. Returns false if there is an error to remember.
-///
-/// Each line goes out with a write of its own, at once, wherever stdout leads: it is there when it is known, stands in
-/// the right place among the messages on stderr, and is never cut in two by a process that shares the pipe. That costs
-/// the consuming thread a microsecond per file, or four if it wakes a reader; opening and reading one costs ten.
-bool report(const target& from, digest_result result) {
-    if (std::holds_alternative<in_turn>(result)) {
-        result = digest_stream(from);
+/// How many bytes there are to be read, if they can be told without reading folders: all arguments are regular files.
+std::optional<std::uint64_t> known_total(const digest_options& chosen) {
+    if (chosen.check || chosen.files0_from || chosen.paths.empty() || !progress::is_shown(chosen.shown)) {
+        return std::nullopt;
     }
-    if (const auto* const value = std::get_if<sha256_value>(&result)) {
-        write_output(digest_line(*value, from.path));
+    std::uint64_t total = 0;
+    for (const std::string& path : chosen.paths) {
+        struct stat status;
+        if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
+            return std::nullopt;
+        }
+        total += static_cast<std::uint64_t>(status.st_size);
     }
-    return true;
+    return total;
 }
 
-bool report_error(const target& from, std::string_view reason) {
-    complain(fmt::format("{}: {}", quoted_name(from.path), reason));
-    return false;
+/// Progress would be drawn over what the user types.
+bool reads_what_is_typed(const digest_options& chosen) {
+    return chosen.shown == progress_choice::automatic && chosen.paths.empty() && !chosen.files0_from &&
+           ::isatty(STDIN_FILENO) == 1;
 }
 
-template <class Completed>
-bool take(Completed& done) {
+/// What has to be there before the first file can be read.
+struct setting {
+    explicit setting(const digest_options& chosen) : run(chosen, until, counted) { prepare_sha256(); }
+
+    interruption until;  // first of all: other threads inherit its signal mask
+    meter counted;
+    digest_run run;
+};
+
+std::unique_ptr<setting> set_up(const digest_options& chosen) {
     try {
-        return report(done.input(), done.get());
+        return std::make_unique<setting>(chosen);
     } catch (const std::system_error& failure) {
-        return report_error(done.input(), failure.code().message());
-    } catch (const std::exception& failure) {
-        return report_error(done.input(), failure.what());
+        throw std::runtime_error(fmt::format("cannot start: {}", failure.code().message()));
     }
 }
 
 }  // namespace
 
 int run_digest(const digest_options& chosen) {
-    executor ex = chosen.workers == 0 ? executor() : executor(chosen.workers);
-    walk targets(chosen.paths.empty() ? std::vector<std::string>{"-"} : chosen.paths);
-
-    options how;
-    how.limit = chosen.limit == 0 ? default_limit_per_worker * ex.workers() : chosen.limit;
-    how.order = order::submission;
-
-    bool all_well = true;
-    for (auto& done : as_completed(ex, targets, digest_target, how)) {
-        all_well = take(done) && all_well;
+    const std::unique_ptr<setting> set = set_up(chosen);
+    bool all_well = false;
+    {
+        const progress shown(reads_what_is_typed(chosen) ? progress_choice::never : chosen.shown, set->counted,
+                             known_total(chosen));
+        all_well = chosen.check ? check_lists(set->run) : print_digests(set->run);
     }
-    return all_well ? 0 : 1;
+    close_output();  // may take long, and then a second signal is to end it
+    const int signal = set->until.end();
+    return signal != 0 ? 128 + signal : all_well ? 0 : 1;
 }
 
 }  // namespace penstock::cli

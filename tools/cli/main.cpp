@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "command_line.hpp"
-#include "quoted_name.hpp"
-#include "standard_descriptors.hpp"
+#include "console.hpp"
 
+#include <cstdio>
 #include <exception>
-#include <string>
-#include <system_error>
+#include <new>
 #include <variant>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -22,15 +20,23 @@ int run(const requested_text& requested) {
 }
 
 int run(const usage_error& error) {
-    complain(fmt::format("{}\nTry 'penstock --help' for more information.", printable_text(error.reason)));
-    return 2;
+    if (!error.reason.empty()) {
+        complain(error.reason);
+    }
+    fmt::print(stderr, "Try '{} --help' for more information.\n", error.command);
+    return 1;
 }
 
-int run_program(const std::vector<std::string>& arguments) {
+int run_program(int count, char** arguments) {
     try {
-        return std::visit([](const auto& chosen) { return run(chosen); }, read_command_line(arguments));
+        const command wanted = read_command_line(count, arguments);
+        const int status = std::visit([](const auto& chosen) { return run(chosen); }, wanted);
+        close_output();
+        return status;
     } catch (const output_error& failure) {
-        complain(fmt::format("write error: {}", std::generic_category().message(failure.error)));
+        complain_of_output(failure);
+    } catch (const std::bad_alloc&) {
+        complain("memory exhausted");
     } catch (const std::exception& failure) {
         complain(failure.what());
     }
@@ -40,9 +46,7 @@ int run_program(const std::vector<std::string>& arguments) {
 }  // namespace
 }  // namespace penstock::cli
 
-int main(int count, char** values) {
-    penstock::cli::reserve_standard_descriptors();
-    // execve() may be given no program name at all.
-    char** const first = count > 0 ? values + 1 : values;
-    return penstock::cli::run_program({first, values + count});
+int main(int count, char** arguments) {
+    penstock::cli::prepare_console();
+    return penstock::cli::run_program(count, arguments);
 }

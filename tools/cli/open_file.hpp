@@ -8,15 +8,19 @@
 
 namespace penstock::cli {
 
-/// Opens a file that the user named: symbolic links are followed, opening a FIFO waits for its writer.
-/// Throws std::system_error.
-descriptor open_argument(const std::string& path);
+/// Opens a file that the user named: symbolic links are followed. It never waits for a FIFO's writer, and reads of
+/// what is no regular file do not wait either. Throws std::system_error.
+descriptor open_named(const std::string& path);
+
+/// Whether links that a walk meets are followed.
+enum class links : bool { refused, followed };
 
 /// Opens what a walk met at `path`. The first `argument_length` bytes are the folder that the user named, where links
-/// are followed; below it no link is, whatever took a name's place since the name was read. It never waits for a FIFO's
-/// writer. `path` may have any length, and no descriptor stays open but the one returned, so neither a deep tree nor a
-/// large limit can exhaust them. `flags` are O_RDONLY and what is to be added to it. Throws std::system_error.
-/// Cost: three system calls, and one more for every 4,095 bytes of path.
-descriptor open_walked(const std::string& path, std::size_t argument_length, int flags);
+/// are followed. Below it none is if they are refused, whatever took a name's place since the name was read. It never
+/// waits for a FIFO's writer. `path` may have any length, and no descriptor stays open but the one returned, so neither
+/// a deep tree nor a large limit can exhaust them. `flags` are O_RDONLY and what is to be added to it. Throws
+/// std::system_error. Cost: three system calls, and one more for every 4,095 bytes of path; without openat2() two for
+/// every folder.
+descriptor open_walked(const std::string& path, std::size_t argument_length, links met, int flags);
 
 }  // namespace penstock::cli

@@ -10,6 +10,19 @@ namespace {
 
 unsigned byte_at(std::string_view text, std::size_t position) { return static_cast<unsigned char>(text[position]); }
 
+/// Of well-formed UTF-8.
+char32_t code_point(std::string_view character) {
+    char32_t point = character.size() == 2 ? byte_at(character, 0) & 0x1f : byte_at(character, 0) & 0x0f;
+    for (std::size_t position = 1; position < character.size(); ++position) {
+        point = point << 6 | (byte_at(character, position) & 0x3f);
+    }
+    return point;
+}
+
+bool is_separator_or_noncharacter(char32_t point) {
+    return point == 0x2028 || point == 0x2029 || (point >= 0xfdd0 && point <= 0xfdef) || (point & 0xfffe) == 0xfffe;
+}
+
 /// How many bytes at the front of `text` (which is not empty) are one character that is safe to print; 0 for none:
 /// a control character, also one of U+0080 to U+009F, or bytes that are not well-formed UTF-8.
 std::size_t printable_length(std::string_view text) {
@@ -31,7 +44,10 @@ std::size_t printable_length(std::string_view text) {
     const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
     const bool surrogate = lead == 0xed && second >= 0xa0;
     const bool beyond_unicode = lead == 0xf4 && second >= 0x90;
-    return control || overlong || surrogate || beyond_unicode ? 0 : length;
+    if (control || overlong || surrogate || beyond_unicode) {
+        return 0;
+    }
+    return is_separator_or_noncharacter(code_point(text.substr(0, length))) ? 0 : length;
 }
 
 /// The backslash sequence for one byte.
@@ -70,17 +86,9 @@ bool suits_double_quotes(std::string_view name) {
            !contains_any(name.substr(1), "#~") && is_printable(name);
 }
 
-}  // namespace
-
-std::string quoted_name(std::string_view name) {
-    if (is_plain(name)) {
-        return std::string(name);
-    }
-    if (suits_double_quotes(name)) {
-        return fmt::format("\"{}\"", name);
-    }
+/// `name` in single quotes. Control bytes stand outside of them, in "$'...'"; `escaping` is whether those are open.
+std::string in_single_quotes(std::string_view name, bool& escaping) {
     std::string shown = "'";
-    bool escaping = false;
     for (std::size_t position = 0; position < name.size();) {
         if (name[position] == '\'') {
             shown += "'\\''";  // leaves either kind of quotes, and comes back to the plain ones
@@ -99,18 +107,21 @@ std::string quoted_name(std::string_view name) {
     return shown + '\'';
 }
 
-std::string printable_text(std::string_view text) {
-    std::string shown;
-    for (std::size_t position = 0; position < text.size();) {
-        if (const std::size_t length = printable_length(text.substr(position)); length != 0) {
-            shown += text.substr(position, length);
-            position += length;
-        } else {
-            shown += escape(byte_at(text, position));
-            position += 1;
-        }
+}  // namespace
+
+std::string quoted_name(std::string_view name) {
+    return is_plain(name) ? std::string(name) : always_quoted_name(name);
+}
+
+std::string always_quoted_name(std::string_view name) {
+    if (suits_double_quotes(name)) {
+        return fmt::format("\"{}\"", name);
     }
-    return shown;
+    bool escaping = false;
+    const std::string shown = in_single_quotes(name, escaping);
+    // Coreutils look at a name with a single quote twice, and begin the second time as the first has ended. Where a
+    // control byte came last, this adds a pair of quotes, or omits one; so be it, as messages are to be the same.
+    return contains_any(name, "'") ? in_single_quotes(name, escaping) : shown;
 }
 
 }  // namespace penstock::cli

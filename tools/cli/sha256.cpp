@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include "sha256.hpp"
 
-#include "descriptor.hpp"
-
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <stdexcept>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 namespace penstock::cli {
 namespace {
 
+/// Fetched once: looking it up costs more than hashing a small file. Never freed: threads may use it to the end.
+const EVP_MD* algorithm = nullptr;
+
+/// The algorithm is there: what can still fail is for lack of memory.
 void require(bool succeeded) {
     if (!succeeded) {
-        throw std::runtime_error("SHA-256 is not available from OpenSSL");
+        throw std::bad_alloc();
     }
-}
-
-/// Fetched once: looking it up costs more than hashing a small file. Never freed: threads may use it to the end.
-const EVP_MD* algorithm() {
-    static const EVP_MD* const fetched = ::EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    require(fetched != nullptr);
-    return fetched;
 }
 
 struct free_context {
@@ -39,22 +36,23 @@ struct hasher {
 
 }  // namespace
 
-sha256_value sha256_of_descriptor(int number) {
+void prepare_sha256() {
+    // Not the machine's configuration: what it may leave out is what this program is for.
+    ::OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+    algorithm = ::EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    if (algorithm == nullptr) {
+        throw std::runtime_error("SHA-256 is not available from OpenSSL");
+    }
+}
+
+sha256_value sha256_of(const byte_source& source) {
     thread_local const hasher scratch;
     EVP_MD_CTX* const context = scratch.context.get();
-    unsigned char* const buffer = scratch.buffer.get();
+    const std::span buffer(scratch.buffer.get(), hasher::buffer_size);
 
-    require(context != nullptr && ::EVP_DigestInit_ex2(context, algorithm(), nullptr) == 1);
-    // Until a read returns nothing: a read may be short, and the size that stat() tells is 0 for files of /proc.
-    for (;;) {
-        const auto got = retry_on_signal([&] { return ::read(number, buffer, hasher::buffer_size); });
-        if (got < 0) {
-            throw_errno(errno);
-        }
-        if (got == 0) {
-            break;
-        }
-        require(::EVP_DigestUpdate(context, buffer, static_cast<std::size_t>(got)) == 1);
+    require(context != nullptr && ::EVP_DigestInit_ex2(context, algorithm, nullptr) == 1);
+    while (const std::size_t got = source(buffer)) {
+        require(::EVP_DigestUpdate(context, buffer.data(), got) == 1);
     }
     sha256_value value;
     require(::EVP_DigestFinal_ex(context, value.data(), nullptr) == 1);

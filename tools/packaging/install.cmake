@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The install rules: library, headers, program, licence, CMake package, pkg-config file.
+# The install rules: library, headers, program and its manual, licence, CMake package, pkg-config file.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
@@ -8,6 +8,9 @@ set(PENSTOCK_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/penstock")
 install(TARGETS penstock EXPORT penstockTargets FILE_SET HEADERS)
 if(PENSTOCK_BUILD_TOOLS)
     install(TARGETS penstock_tool)
+    penstock_read_list(pages tools/man/pages.txt)
+    list(TRANSFORM pages PREPEND "${PROJECT_BINARY_DIR}/tools/man/")
+    install(FILES ${pages} DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
 endif()
 install(FILES ${asio_headers} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/penstock")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -1,0 +1,595 @@
+# SPDX-License-Identifier: MIT
+"""What ends the program early: signals, and that nobody reads its output."""
+import fcntl
+import hashlib
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import threading
+import time
+
+import running
+import support
+import terminal
+
+LARGE = 256 << 20  # takes longer than a test needs to send a signal
+ENDLESS = 1 << 40  # takes longer than any test waits
+AT_ONCE = 10  # seconds; less than a second unless the machine is very busy
+
+
+class SignalTest(support.ToolTest):
+    def start(self, *arguments, ignoring=(), **settings):
+        return self.start_watched(*arguments, preexec_fn=lambda: running.use_default_signals(ignoring), **settings)
+
+    def make_sparse(self, name, size):
+        self.write(name, b"")
+        os.truncate(self.path(name), size)
+        return name
+
+    def make_fifo(self, name=b"fifo"):
+        os.mkfifo(self.path(name))
+        return name
+
+    def fill(self, name, content):
+        number = running.open_when_read(self.path(name))
+        os.write(number, content)
+        os.close(number)
+
+    def assert_outcome(self, process, status, output=b"", messages=b""):
+        self.assertEqual(process.communicate(timeout=support.PATIENCE), (output, messages))
+        self.assertEqual(process.returncode, status)
+
+
+def take_signal(process, number):
+    """Sends a signal and waits until the program has noticed: a second one before that would be lost."""
+    process.send_signal(number)
+
+    def is_taken():
+        with open(f"/proc/{process.pid}/status", "rb") as file:
+            fields = dict(line.split(b":", 1) for line in file.read().splitlines())
+        pending = int(fields[b"SigPnd"], 16) | int(fields[b"ShdPnd"], 16)
+        return pending & 1 << (number - 1) == 0 or fields[b"State"].split()[0] == b"Z"
+    running.wait_until(is_taken)
+    time.sleep(0.05)  # a second one that comes sooner is taken for an echo of the first
+
+
+def pause(process):
+    process.send_signal(signal.SIGSTOP)
+    running.wait_until(lambda: running.state(process) in "TZ")
+
+
+def wait_until_taken(pipe):
+    """Waits until everything that was written into a pipe has been read."""
+    running.wait_until(lambda: struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0] == 0)
+
+
+class Waiting(SignalTest):
+    """A program that waits for input is never late to notice a signal. `starts` are ways to make it wait."""
+
+    def setUp(self):
+        super().setUp()
+        self.write(b"a")
+        self.make_fifo()
+        keyboard, screen = os.openpty()
+        self.addCleanup(os.close, keyboard)
+        self.addCleanup(os.close, screen)
+        self.device = os.fsencode(os.ttyname(screen))
+        kept_open = os.open(self.path(self.make_fifo(b"with writer")), os.O_RDWR)
+        self.addCleanup(os.close, kept_open)
+        os.write(kept_open, b"some input")
+        self.ways = {
+            "stdin": ["a", "-"],
+            "a FIFO that nobody writes": ["a", "fifo"],
+            "a FIFO whose writer is slow": ["a", "with writer"],
+            "a device": ["a", self.device],
+            "a device that has no end": ["a", "/dev/zero"],
+            "stdin among files": ["a", "-", "a", "fifo", "a"],
+            "unordered": ["--unordered", "a", "fifo"],
+        }
+
+    def test_the_first_signal_ends_the_wait_with_a_status_and_no_line(self):
+        for way, arguments in self.ways.items():
+            for number, status in [(signal.SIGINT, 130), (signal.SIGTERM, 143)]:
+                with self.subTest(way=way, number=number):
+                    process = self.start(*arguments, stdin=subprocess.PIPE)
+                    process.stdin.write(b"some input")
+                    process.stdin.flush()
+                    self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+                    process.send_signal(number)
+                    lines = process.stdout.read()
+                    self.assertIn(lines, [b"", support.line(b"a", b"a"), 2 * support.line(b"a", b"a")])
+                    self.assertEqual((process.stderr.read(), process.wait(support.PATIENCE)), (b"", status))
+
+    def test_a_signal_just_before_the_wait_is_not_missed(self):
+        for turn in range(40):
+            arguments = list(self.ways.values())[turn % len(self.ways)]
+            process = self.start(*arguments, stdin=subprocess.PIPE)
+            self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+            time.sleep(random.uniform(0, 0.002))
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(support.PATIENCE), 143)
+
+    def test_a_file_as_stdin_whose_turn_comes_after_the_signal_is_not_started(self):
+        with open(self.path(b"a"), "rb") as file:
+            process = self.start("a", "fifo", "-", stdin=file)
+        self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+        process.send_signal(signal.SIGINT)
+        self.assert_outcome(process, 130)
+
+    def test_a_walk_that_meets_no_file_is_ended(self):
+        for level in range(31):
+            os.makedirs(self.path(b"tree/%d" % level))
+            for link in [b"x", b"y", b"z"] if level < 30 else []:
+                os.symlink(b"../%d" % (level + 1), self.path(b"tree/%d/%s" % (level, link)))
+        for options in [[], ["--unordered"]]:
+            with self.subTest(options=options):
+                process = self.start("-L", *options, "a", "tree")  # 3 to the power of 30 folders
+                self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.wait(AT_ONCE), 130)
+
+    def test_a_wait_for_names_is_ended(self):
+        for arguments in [["--files0-from=-"], ["--files0-from=fifo"], ["--unordered", "--files0-from=-"]]:
+            with self.subTest(arguments=arguments):
+                process = self.start(*arguments, stdin=subprocess.PIPE)
+                if arguments[-1] == "--files0-from=fifo":
+                    names = running.open_when_read(self.path(b"fifo"))
+                    self.addCleanup(os.close, names)
+                else:
+                    names = process.stdin.fileno()
+                os.write(names, b"a\0a\0unfinish")
+                wait_until_taken(names)
+                process.send_signal(signal.SIGINT)
+                lines = process.stdout.read()
+                self.assertIn(lines, [support.line(b"a", b"a") * count for count in range(3)])
+                self.assertEqual((process.stderr.read(), process.wait(support.PATIENCE)), (b"", 130))
+
+    def test_a_wait_for_a_list_is_ended(self):
+        for arguments in [["-c"], ["-c", "fifo"], ["-c", "-", "fifo"]]:
+            with self.subTest(arguments=arguments):
+                process = self.start(*arguments, stdin=subprocess.PIPE)
+                process.stdin.write(support.line(b"a", b"a"))
+                process.stdin.flush()
+                if arguments == ["-c"]:
+                    process.stdin.write(b"unfinished")
+                    process.stdin.flush()
+                    wait_until_taken(process.stdin.fileno())
+                else:
+                    process.stdin.close()
+                    process.stdin = None
+                    self.addCleanup(os.close, running.open_when_read(self.path(b"fifo")))
+                process.send_signal(signal.SIGTERM)
+                self.assertIn(process.stdout.read(), [b"", b"a: OK\n"])
+                self.assertEqual((process.stderr.read(), process.wait(support.PATIENCE)), (b"", 143))
+
+    def test_lines_do_not_wait_for_the_next_name(self):
+        process = self.start("--files0-from=-", stdin=subprocess.PIPE)
+        for _ in range(3):
+            process.stdin.write(b"a\0")
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+        process.send_signal(signal.SIGINT)
+        self.assert_outcome(process, 130)
+
+    def test_a_signal_outweighs_an_error(self):
+        process = self.start("missing", "a", "fifo")
+        self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+        process.send_signal(signal.SIGTERM)
+        self.assert_outcome(process, 143, messages=b"penstock: missing: No such file or directory\n")
+
+    def test_hangup_and_quit_end_the_program_as_they_end_others(self):
+        for number in [signal.SIGHUP, signal.SIGQUIT]:
+            with self.subTest(number=number):
+                process = self.start("a", "fifo")
+                process.stdout.readline()
+                process.send_signal(number)
+                self.assert_outcome(process, -number)
+
+    def test_a_stop_and_a_continue_do_not_end_a_wait(self):
+        process = self.start("a", "-", "fifo", stdin=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+        pause(process)
+        process.send_signal(signal.SIGCONT)
+        process.stdin.write(b"some ")
+        process.stdin.flush()
+        wait_until_taken(process.stdin.fileno())
+        pause(process)
+        process.send_signal(signal.SIGCONT)
+        process.stdin.write(b"input")
+        process.stdin.close()
+        process.stdin = None
+        self.assertEqual(process.stdout.readline(), support.line(b"some input", b"-"))
+        pause(process)
+        process.send_signal(signal.SIGCONT)
+        self.fill(b"fifo", b"x")
+        self.assert_outcome(process, 0, support.line(b"x", b"fifo"))
+
+    def test_a_signal_that_comes_while_stopped_counts_after_the_stop(self):
+        process = self.start("a", "fifo")
+        process.stdout.readline()
+        pause(process)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        self.assert_outcome(process, 130)
+
+
+class Ignored(SignalTest):
+    """A signal that was ignored when the program started stays ignored."""
+
+    def setUp(self):
+        super().setUp()
+        self.write(b"a")
+        self.make_fifo()
+
+    def test_ignored_signals_change_nothing(self):
+        ignored = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT]
+        process = self.start("a", "fifo", "a", ignoring=ignored)
+        self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+        for number in ignored + ignored:
+            process.send_signal(number)
+        self.fill(b"fifo", b"x")
+        self.assert_outcome(process, 0, support.line(b"x", b"fifo") + support.line(b"a", b"a"))
+
+    def test_the_other_signal_still_counts(self):
+        for ignored, sent, status in [(signal.SIGINT, signal.SIGTERM, 143), (signal.SIGTERM, signal.SIGINT, 130)]:
+            with self.subTest(ignored=ignored):
+                process = self.start("a", "fifo", ignoring=[ignored])
+                process.stdout.readline()
+                process.send_signal(ignored)
+                process.send_signal(sent)
+                self.assert_outcome(process, status)
+
+    def test_a_job_that_a_script_starts_in_the_background_ignores_the_interrupt_key(self):
+        shown = terminal.Terminal(self)
+        self.addCleanup(running.release_readers, self.path(b"fifo"))
+        script = 'trap "echo interrupted" INT; "$0" digest a fifo & wait "$!"; wait "$!"'
+        process = shown.start(["sh", "-c", script, support.BINARY], stdout=subprocess.PIPE, controlling=True)
+        self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+        shown.type(b"\x03")
+        self.assertEqual(process.stdout.readline(), b"interrupted\n")
+        self.fill(b"fifo", b"x")
+        self.assertEqual(shown.wait_for_end(process), 0)
+        self.assertEqual(process.stdout.read(), support.line(b"x", b"fifo"))
+
+
+class InFlight(SignalTest):
+    """Files that are being read when a signal comes."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = support.new_folder()
+        cls.addClassCleanup(support.remove, cls.shared)
+        content = hashlib.sha256()
+        for _ in range(LARGE >> 20):
+            content.update(bytes(1 << 20))
+        cls.large = content.hexdigest().encode()
+        for name in [b"large1", b"large2"]:
+            support.write_file(os.path.join(cls.shared, name), b"")
+            os.truncate(os.path.join(cls.shared, name), LARGE)
+
+    def setUp(self):
+        super().setUp()
+        for name in [b"large1", b"large2"]:
+            os.symlink(os.path.join(self.shared, name), self.path(name))
+        self.small = [self.write(b"small%d" % number) for number in range(50)]
+
+    def start_and_stop_within(self, arguments, files):
+        """The program, stopped while it reads these files."""
+        for _ in range(10):
+            process = self.start(*arguments)
+
+            def are_open():
+                return all(running.has_open(process, os.path.join(self.shared, name)) for name in files)
+            running.wait_until(lambda: are_open() or running.state(process) == "Z")
+            pause(process)
+            if are_open():
+                return process
+            self.end(process)  # the machine was busy, the file is read already
+        self.fail("the files are never open together")
+
+    def test_what_is_in_flight_is_finished_and_nothing_is_started(self):
+        lines = [self.large + b"  large1\n", self.large + b"  large2\n"]
+        for options in [[], ["--unordered"]]:
+            with self.subTest(options=options):
+                process = self.start_and_stop_within(
+                    ["-j2", "--limit=2", *options, "large1", "large2", *self.small], [b"large1", b"large2"])
+                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGCONT)
+                output, messages = process.communicate(timeout=support.PATIENCE)
+                self.assertEqual(sorted(output.splitlines(keepends=True)), lines)
+                self.assertEqual((messages, process.returncode), (b"", 130))
+
+    def test_what_is_in_flight_in_a_check_is_finished_and_nothing_is_started(self):
+        self.write(b"list", self.large + b"  large1\n" + self.large + b"  large2\n"
+                   + b"".join(support.line(name, name) for name in self.small))
+        process = self.start_and_stop_within(["-c", "-j2", "--limit=2", "list"], [b"large1", b"large2"])
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        self.assert_outcome(process, 143, b"large1: OK\nlarge2: OK\n")
+
+    def test_no_more_than_the_limit_is_printed_after_the_signal(self):
+        process = self.start_and_stop_within(["-j1", "--limit=8", "large1", *self.small], [b"large1"])
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        output, messages = process.communicate(timeout=support.PATIENCE)
+        lines = output.splitlines(keepends=True)
+        expected = [self.large + b"  large1\n"] + [support.line(name, name) for name in self.small[:7]]
+        self.assertEqual(lines, expected[:len(lines)])
+        self.assertGreaterEqual(len(lines), 1)
+        self.assertEqual((messages, process.returncode), (b"", 130))
+
+    def test_the_second_signal_ends_the_program_at_once(self):
+        self.make_sparse(b"endless", ENDLESS)
+        for first, second in [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM),
+                              (signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)]:
+            with self.subTest(first=first, second=second):
+                process = self.start("small0", "endless", "small1")
+                self.assertEqual(process.stdout.readline(), support.line(b"small0", b"small0"))
+                running.wait_until(lambda: running.has_open(process, self.path(b"endless")))
+                take_signal(process, first)
+                process.send_signal(second)
+                self.assert_outcome(process, -second)
+
+    def test_a_signal_that_is_sent_twice_in_a_moment_counts_once(self):
+        name = self.make_sparse(b"large", LARGE)
+        for _ in range(5):
+            process = self.start(name)
+            running.wait_until(lambda: running.has_open(process, self.path(name)))
+            for _ in range(2):  # as timeout(1) does
+                process.send_signal(signal.SIGTERM)
+            zeros = hashlib.sha256(bytes(LARGE)).hexdigest().encode()
+            self.assert_outcome(process, 143, zeros + b"  large\n")
+
+    def test_the_second_signal_ends_a_program_that_nobody_reads(self):
+        read_end, write_end = support.small_pipe()
+        self.addCleanup(os.close, read_end)
+        process = self.start(*self.small * 10, stdout=write_end)
+        os.close(write_end)
+        support.wait_until_stalled(read_end)
+        take_signal(process, signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        self.assert_outcome(process, -signal.SIGINT, output=None)
+
+    def test_a_slow_reader_gets_whole_lines_after_the_signal(self):
+        read_end, write_end = support.small_pipe()
+        names = self.small * 10
+        process = self.start("-j2", "--limit=4", "--buffer=4", *names, stdout=write_end)
+        os.close(write_end)
+        support.wait_until_stalled(read_end)
+        take_signal(process, signal.SIGINT)
+        with open(read_end, "rb") as output:
+            lines = output.read().splitlines(keepends=True)
+        self.assertEqual(lines, [support.line(name, name) for name in names[:len(lines)]])
+        self.assertLess(len(lines), 4096 // len(lines[0]) + 20)
+        self.assert_outcome(process, 130, output=None)
+
+
+class RandomTimes(SignalTest):
+    """Signals at times that nobody chose. Every line printed is whole, right, and in its place."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = support.new_folder()
+        cls.addClassCleanup(support.remove, cls.shared)
+        cls.names = [b"tree/%02d/%02d" % (number // 20, number % 20) for number in range(400)]
+        for name in cls.names:
+            support.write_file(os.path.join(cls.shared, name), name)
+
+    def setUp(self):
+        super().setUp()
+        os.symlink(self.shared + b"/tree", self.path(b"tree"))
+        lines = [support.line(name, name) for name in self.names]
+        self.write(b"names", b"\0".join(self.names))
+        self.write(b"list", b"".join(lines))
+        self.ways = [
+            (["tree"], lines, True),
+            (["-j1", "--limit=1", "tree"], lines, True),
+            (["--unordered", "tree"], lines, False),
+            (["--files0-from=names"], lines, True),
+            (["-c", "list"], [name + b": OK\n" for name in self.names], True),
+        ]
+
+    def assert_lines_right(self, output, expected, ordered):
+        lines = output.splitlines(keepends=True)
+        places = {line: place for place, line in enumerate(expected)}
+        self.assertEqual([line for line in lines if line not in places], [])
+        found = [places[line] for line in lines]
+        self.assertEqual(len(set(found)), len(found))
+        if ordered:
+            self.assertEqual(found, sorted(found))
+
+    def duration(self, arguments):
+        start = time.monotonic()
+        self.assertEqual(self.digest(*arguments).returncode, 0)
+        return time.monotonic() - start
+
+    def test_a_signal_while_files_are_read(self):
+        longest = {number: self.duration(way[0]) for number, way in enumerate(self.ways)}
+        interrupted = 0
+        for turn in range(50):
+            arguments, expected, ordered = self.ways[turn % len(self.ways)]
+            number, status = [(signal.SIGINT, 130), (signal.SIGTERM, 143)][turn % 2]
+            delay = random.uniform(0, longest[turn % len(self.ways)])
+            with self.subTest(arguments=arguments, number=number, delay=delay):
+                process = self.start(*arguments)
+                output = os.read(process.stdout.fileno(), 100)  # its signals are caught when the first line is there
+                sender = threading.Timer(delay, process.send_signal, [number])
+                sender.start()
+                rest, messages = process.communicate(timeout=support.PATIENCE)
+                sender.join()
+                output += rest
+                self.assertIn((messages, process.returncode), [(b"", 0), (b"", status)])
+                self.assert_lines_right(output, expected, ordered)
+                if process.returncode == 0:
+                    self.assertEqual(output.count(b"\n"), len(expected))
+                else:
+                    interrupted += 1
+        self.assertGreater(interrupted, 0)
+
+    def test_a_signal_while_the_program_starts(self):
+        for turn in range(30):
+            arguments, expected, ordered = self.ways[turn % len(self.ways)]
+            delay = random.uniform(0, 0.02)
+            with self.subTest(arguments=arguments, delay=delay):
+                process = self.start(*arguments)
+                sender = threading.Timer(delay, process.send_signal, [signal.SIGINT])
+                sender.start()
+                output, messages = process.communicate(timeout=support.PATIENCE)
+                sender.join()
+                self.assertEqual(messages, b"")
+                self.assertIn(process.returncode, [0, 130, -signal.SIGINT])  # before it is caught it kills
+                self.assert_lines_right(output, expected, ordered)
+
+    def test_two_signals_at_any_time(self):
+        for turn in range(20):
+            arguments, expected, ordered = self.ways[turn % len(self.ways)]
+            with self.subTest(arguments=arguments):
+                process = self.start(*arguments)
+                output = os.read(process.stdout.fileno(), 100)
+                process.send_signal(signal.SIGTERM)
+                sender = threading.Timer(random.uniform(0, 0.005), process.send_signal, [signal.SIGTERM])
+                sender.start()
+                rest, messages = process.communicate(timeout=support.PATIENCE)
+                sender.join()
+                self.assertEqual(messages, b"")
+                self.assertIn(process.returncode, [0, 143, -signal.SIGTERM])
+                self.assert_lines_right(output + rest, expected, ordered)
+
+
+class Keyboard(SignalTest):
+    """The keys that send signals from a terminal."""
+
+    def setUp(self):
+        super().setUp()
+        self.write(b"a")
+        self.make_fifo()
+        self.shown = terminal.Terminal(self)
+
+    def start_here(self, *arguments, **settings):
+        process = self.shown.start_digest(*arguments, stdout=subprocess.PIPE, controlling=True, **settings)
+        self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+        return process
+
+    def test_the_interrupt_key_ends_the_program_with_a_status(self):
+        process = self.start_here("a", "fifo")
+        self.shown.wait_for_states()
+        self.shown.type(b"\x03")
+        self.assertEqual(self.shown.wait_for_end(process), 130)
+        self.assertEqual(process.stdout.read(), b"")
+
+    def test_the_interrupt_key_ends_a_wait_for_what_is_typed(self):
+        process = self.start_here("a", "-", stdin=None)
+        self.shown.type(b"some input\n")
+        self.shown.type(b"\x03")
+        self.assertEqual(self.shown.wait_for_end(process), 130)
+        self.assertEqual(process.stdout.read(), b"")
+
+    def test_the_interrupt_key_pressed_again_ends_it_at_once(self):
+        self.make_sparse(b"endless", ENDLESS)
+        process = self.start_here("a", "endless")
+        running.wait_until(lambda: running.has_open(process, self.path(b"endless")))
+        end = time.monotonic() + support.PATIENCE
+        while process.poll() is None and time.monotonic() < end:  # when a key has become a signal can not be seen
+            self.shown.type(b"\x03")
+            self.shown.receive(0.05)
+        self.assertEqual(process.returncode, -signal.SIGINT)
+
+    def test_the_quit_key_ends_it_at_once(self):
+        process = self.start_here("a", "fifo")
+        self.shown.type(b"\x1c")
+        self.assertEqual(self.shown.wait_for_end(process), -signal.SIGQUIT)
+
+    def test_a_terminal_that_is_closed_ends_it(self):
+        process = self.start_here("a", "fifo", "--no-progress")
+        self.shown.hang_up()
+        self.assertEqual(process.wait(support.PATIENCE), -signal.SIGHUP)
+
+
+class ClosedPipe(SignalTest):
+    """The reader of stdout goes away, as `head -1` does."""
+
+    def setUp(self):
+        super().setUp()
+        self.write(b"a")
+        self.make_fifo()
+
+    def closed_pipe(self):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        self.addCleanup(os.close, write_end)
+        return write_end
+
+    def test_the_program_ends_as_soon_as_nobody_reads_whatever_it_does(self):
+        self.make_sparse(b"endless", ENDLESS)
+        self.write(b"list", support.line(b"a", b"a") + support.line(b"", b"endless"))
+        for arguments in [["a", "endless"], ["-j1", "a", "endless"], ["--unordered", "a", "endless"], ["-c", "list"],
+                          ["a", "fifo"], ["a", "-"], ["--files0-from=-"], ["-c"], ["--tag", "-z", "a", "endless"]]:
+            with self.subTest(arguments=arguments):
+                process = self.start(*arguments, stdin=subprocess.PIPE)
+                process.stdin.write({"--files0-from=-": b"a\0", "-c": support.line(b"a", b"a")}.get(arguments[-1], b""))
+                process.stdin.flush()
+                os.read(process.stdout.fileno(), 1)
+                since = time.monotonic()
+                process.stdout.close()
+                process.stdout = None
+                self.assertEqual(process.wait(support.PATIENCE), -signal.SIGPIPE)
+                self.assertLess(time.monotonic() - since, AT_ONCE)
+                self.assertEqual(process.stderr.read(), b"")
+
+    def test_a_reader_that_is_gone_from_the_start_is_noticed_with_the_first_line(self):
+        self.assert_outcome(self.start("a", stdout=self.closed_pipe()), -signal.SIGPIPE, output=None)
+        self.assert_outcome(self.start("missing", "a", stdout=self.closed_pipe()), -signal.SIGPIPE, output=None,
+                            messages=b"penstock: missing: No such file or directory\n")
+
+    def test_a_program_that_has_nothing_to_write_needs_no_reader(self):
+        os.mkdir(self.path(b"empty"))
+        self.write(b"list", support.line(b"a", b"a"))
+        self.write(b"wrong", support.line(b"b", b"a"))
+        for arguments, status in [(["empty"], 0), (["-c", "--status", "list"], 0), (["-c", "--quiet", "list"], 0),
+                                  (["--files0-from=/dev/null"], 0), (["-c", "--status", "wrong"], 1)]:
+            with self.subTest(arguments=arguments):
+                self.assert_outcome(self.start(*arguments, stdout=self.closed_pipe()), status, output=None)
+
+    def test_a_program_that_has_written_nothing_yet_goes_on(self):
+        self.write(b"list", support.line(b"x", b"fifo"))
+        process = self.start("-c", "--status", "list", stdout=self.closed_pipe())
+        self.fill(b"fifo", b"x")
+        self.assert_outcome(process, 0, output=None)
+
+    def test_if_the_signal_is_ignored_the_next_line_is_the_error(self):
+        process = self.start("a", "fifo", "a", ignoring=[signal.SIGPIPE])
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        self.fill(b"fifo", b"x")
+        self.assert_outcome(process, 1, output=None, messages=b"penstock: write error: Broken pipe\n")
+
+    def test_if_the_signal_is_ignored_and_nothing_more_is_to_be_written_all_is_well(self):
+        os.mkdir(self.path(b"empty"))
+        read_end, write_end = os.pipe()
+        process = self.start("--files0-from=fifo", ignoring=[signal.SIGPIPE], stdout=write_end)
+        os.close(write_end)
+        names = running.open_when_read(self.path(b"fifo"))
+        os.write(names, b"a\0")
+        self.assertEqual(os.read(read_end, 1000), support.line(b"a", b"a"))
+        os.close(read_end)
+        os.write(names, b"empty\0")
+        os.close(names)
+        self.assert_outcome(process, 0, output=None)
+
+    def test_a_socket_whose_reader_only_sends_no_more_gets_every_line(self):
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        process = self.start("a", "fifo", "a", stdout=theirs)
+        theirs.close()
+        ours.shutdown(socket.SHUT_WR)
+        self.fill(b"fifo", b"x")
+        received = b""
+        while more := ours.recv(65536):
+            received += more
+        self.assertEqual(received, support.line(b"a", b"a") + support.line(b"x", b"fifo") + support.line(b"a", b"a"))
+        self.assertEqual(process.wait(support.PATIENCE), 0)
