@@ -8,11 +8,13 @@
  *                ACTION  error: fails with errno VALUE      end: returns 0
  *                        short: moves at most VALUE bytes, a random number of them if VALUE is 0
  *                        delay: waits VALUE milliseconds    stop: stops the process until somebody continues it
+ *                        hold: waits for as long as the file FAULTS_HOLD is there
  *                FIRST   the first call that is struck, from 1
  *                EVERY   0: no other one; n: every n-th from there on
  *                NAME    the last part of the file's path, or * for every file
- *              A rule counts the calls that match it and that no rule before it decides; delay and stop decide none.
- * FAULTS_LOG   gets a line "CALL PATH" for each strike.
+ *              A rule counts the calls that match it and that no rule before it decides; delay, stop and hold decide
+ *              none.
+ * FAULTS_LOG   gets a line "CALL PATH" for each strike, before the program feels it.
  *
  * open is struck when the real call is over, as what a path leads to is known then; so is close, which releases the
  * descriptor and then fails, as on Linux. The others are struck before the real call.
@@ -48,6 +50,7 @@ static struct rule rules[most_rules];
 static int rule_count;
 static const char* root;
 static const char* log_path;
+static const char* hold_path;
 
 /* Looks up the function of this name behind this library, when it is first called: other libraries may call it before
  * this one is set up. */
@@ -65,6 +68,7 @@ static long kernel(long number, long first, long second, long third, long fourth
 __attribute__((constructor)) static void read_rules(void) {
     root = getenv("FAULTS_ROOT");
     log_path = getenv("FAULTS_LOG");
+    hold_path = getenv("FAULTS_HOLD");
     const char* const text = getenv("FAULTS");
     if (root == NULL || text == NULL) {
         return;
@@ -131,6 +135,12 @@ static int strikes(struct rule* by, const char* call, const char* path) {
     return number == by->first || (by->every > 0 && number > by->first && (number - by->first) % by->every == 0);
 }
 
+static void wait_while_held(void) {
+    while (hold_path != NULL && kernel(SYS_faccessat, AT_FDCWD, (long)hold_path, F_OK, 0, 0, 0) == 0) {
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+}
+
 /* Waits or stops if a rule says so. Returns the rule that decides what the call does, or NULL. */
 static const struct rule* struck(const char* call, const char* path) {
     if (!in_tree(path)) {
@@ -145,6 +155,8 @@ static const struct rule* struck(const char* call, const char* path) {
             raise(SIGSTOP);
         } else if (strcmp(by->action, "delay") == 0) {
             nanosleep(&(struct timespec){by->value / 1000, by->value % 1000 * 1000000}, NULL);
+        } else if (strcmp(by->action, "hold") == 0) {
+            wait_while_held();
         } else {
             return by;
         }

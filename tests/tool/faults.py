@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import unittest
 
+import running
 import support
 
 SOURCE = pathlib.Path(__file__).with_name("faults.c")
@@ -36,11 +37,13 @@ def library():
 
 
 def preloading(root, log, rules):
-    """The environment in which the program's calls on files below `root` obey the rules."""
+    """The environment in which the program's calls on files below `root` obey the rules. The file .hold in `root` is
+    the one that "hold" waits for."""
     inherited = support.environment()
     sanitizer = inherited.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"  # it wants to be first itself
     return {**inherited, "LD_PRELOAD": library(), "FAULTS": " ".join(rules), "FAULTS_ROOT": os.fsdecode(root),
-            "FAULTS_LOG": os.fsdecode(log), "ASAN_OPTIONS": sanitizer}
+            "FAULTS_LOG": os.fsdecode(log), "FAULTS_HOLD": os.path.join(os.fsdecode(root), ".hold"),
+            "ASAN_OPTIONS": sanitizer}
 
 
 def sanitized():
@@ -75,11 +78,31 @@ class FaultTest(support.ToolTest):
         with open(log, "rb") as file:
             return result, file.read().replace(self.root + b"/", b"").splitlines()
 
+    def holding(self, names):
+        """The environment in which the program begins to read each of these files and can go on with none until
+        release()."""
+        self.write(b".hold")
+        rules = [rule("read", "hold", name=os.fsdecode(name)) for name in names]
+        return preloading(self.root, self.path(b".struck"), rules)
+
+    def start_holding(self, names, *arguments, **settings):
+        """The running program when it has come to all of these files."""
+        log = self.write(b".struck", b"")
+        process = self.start_watched(*arguments, env=self.holding(names), **settings)
+
+        def held():
+            with open(self.path(log), "rb") as file:
+                return file.read().count(b"\n")
+        running.wait_until(lambda: held() == len(names))
+        return process
+
+    def release(self):
+        os.remove(self.path(b".hold"))
+
     def traced(self, options, paths, command, **settings):
         """Runs a program under strace, whose options inject faults into its calls on these paths (all if empty).
         Returns the result and how many calls were struck."""
-        if not strace_works():
-            self.skipTest("needs strace, and the right to trace")
+        skip_unless_strace_works(self)
         log = self.path(b".trace")
         chosen = [part for path in paths for part in (b"-P", os.path.join(self.root, path), b"-P", path)]
         environment = support.environment()
@@ -135,9 +158,15 @@ def places_of(names):
 
 
 @functools.cache
-def strace_works():
-    if shutil.which("strace") is None:
-        return False
+def may_trace():
     command = ["strace", "-f", "-qq", "-o", "/dev/null", "true"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def skip_unless_strace_works(test):
+    """That strace is not installed is a failure, as nobody looks at what was skipped."""
+    if shutil.which("strace") is None:
+        test.fail("no strace: tools/deps.sh")
+    if not may_trace():
+        test.skipTest("needs the right to trace")
 

@@ -50,7 +50,7 @@ def release_readers(fifo):
 def has_open(process, path):
     """Whether a program has a file open at the moment."""
     folder = b"/proc/%d/fd" % process.pid
-    with contextlib.suppress(FileNotFoundError):  # it has ended
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # it has ended; one that has is root's
         for number in os.listdir(folder):
             with contextlib.suppress(FileNotFoundError):  # closed since it was listed
                 if os.readlink(os.path.join(folder, number)) == path:
@@ -58,7 +58,28 @@ def has_open(process, path):
     return False
 
 
-def state(process):
-    """How the kernel calls the state that a program is in: R, S, T, Z and so on."""
-    with open(f"/proc/{process.pid}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()[0].decode()
+def state(process, thread=None):
+    """How the kernel calls the state that a program, or one of its threads, is in: R, S, T, Z and so on. Z also for one
+    that has been waited for."""
+    try:
+        with open(f"/proc/{process.pid}/task/{thread or process.pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0].decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def wait_until_asleep(process):
+    """Waits until each thread of a program has been asleep once: what had to be done by now is done. Not for a program
+    in which a thread computes."""
+    with contextlib.suppress(FileNotFoundError):  # it has ended
+        for thread in os.listdir(f"/proc/{process.pid}/task"):
+            wait_until(lambda thread=thread: state(process, thread) in "SZ")
+
+
+def waits_to_write(process):
+    """Whether the main thread sleeps in a call on descriptor 1; on a pipe that nobody reads it does so for ever."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with open(f"/proc/{process.pid}/syscall", "rb") as file:
+            fields = file.read().split()  # "running", or the call's number and arguments
+        return len(fields) > 1 and fields[1] == b"0x1"
+    return False

@@ -174,7 +174,7 @@ class Races(support.ToolTest):
         self.assertEqual(messages, b"penstock: " + self.names[-1] + b": Is a directory\n")
         self.assertEqual(status, 1)
 
-    def test_a_folder_that_becomes_a_link_is_not_followed(self):
+    def test_a_folder_on_the_way_that_becomes_a_link_is_not_followed(self):
         os.rename(self.path(b"tree/a"), self.path(b"elsewhere"))
         os.symlink(b"../elsewhere", self.path(b"tree/a"))
         lines, messages, status = self.outcome()
@@ -192,6 +192,5 @@ class RacesWithoutOpenat2(Races):
               "inject=openat2:error=ENOSYS", "--"]
 
     def setUp(self):
-        if not faults.strace_works():
-            self.skipTest("needs the right to trace")
+        faults.skip_unless_strace_works(self)
         super().setUp()

@@ -12,6 +12,7 @@ import faults
 import running
 import support
 
+FEWEST = 10  # descriptors that the program needs, by its manual
 ZEROS = 2**30
 DIGEST_OF_ZEROS = b"49bc20df15e412a64472421e13fe86ff1c5165e18b2afccf160d4dc19fe68a14"
 
@@ -51,7 +52,7 @@ class Descriptors(support.ToolTest):
         self.assertEqual(len(expected[()]), self.LEVELS)
         self.assertEqual(len(expected[("--follow",)]), self.LEVELS + 1)
         ordered = {(): self.lines(), ("--follow",): self.lines("--follow")}
-        for most, workers, way in itertools.product([10, 12, 16, 32], ["1", "2", "8", "64"], expected):
+        for most, workers, way in itertools.product([FEWEST, 12, 16, 32], ["1", "2", "8", "64"], expected):
             with self.subTest(most=most, workers=workers, way=way):
                 result = self.digest("-j", workers, *way, b"tree", preexec_fn=descriptors(most), **user)
                 self.assertEqual((result.stderr, result.returncode), (b"", 0))
@@ -86,7 +87,7 @@ class Descriptors(support.ToolTest):
         lines = b"".join(support.line(name, name) for name in names)
         self.write(b"names", b"\0".join(names))
         self.write(b"list", lines)
-        for most, workers in itertools.product([10, 12, 16, 32], ["-j1", "-j8", "-j64"]):
+        for most, workers in itertools.product([FEWEST, 12, 16, 32], ["-j1", "-j8", "-j64"]):
             with self.subTest(most=most, workers=workers):
                 settings = {"preexec_fn": descriptors(most)}
                 self.assert_success(self.digest(workers, *names, **settings), lines)
@@ -101,13 +102,45 @@ class Descriptors(support.ToolTest):
         expected = self.lines() + [support.line(b"tree/a", b"tree/a")[:-1]]
         expected += [support.line(b"drop", fifo)[:-1] for fifo in fifos]
         for way in [[], ["--unordered", "-j8"]]:
-            process = self.start_digest("--files0-from=names", *way, preexec_fn=descriptors(10))
+            process = self.start_digest("--files0-from=names", *way, preexec_fn=descriptors(FEWEST))
             for fifo in fifos:
                 with open(running.open_when_read(self.path(fifo)), "wb") as pipe:
                     pipe.write(b"drop")
             stdout, stderr = process.communicate(timeout=support.PATIENCE)
             self.assertEqual((stderr, process.returncode), (b"", 0))
             self.assertEqual(sorted(stdout.splitlines()), sorted(expected))
+
+
+class WithoutOpenat2(faults.FaultTest):
+    """As on old kernels, and in container sandboxes that refuse it: names are opened step by step."""
+
+    def test_few_descriptors_make_no_difference(self):
+        names = [self.write(name) for name in (b"tree/d/d/d/%02d" % number for number in range(60))]
+        lines = sorted(support.line(name, name) for name in names)
+        refused = ["-e", "trace=openat2", "-e", "inject=openat2:error=ENOSYS"]
+        for most, way in itertools.product([FEWEST, 20, 80], [[], ["-j64"], ["-j64", "--unordered"]]):
+            with self.subTest(most=most, way=way):
+                confined = ["prlimit", f"--nofile={most}", support.BINARY, "digest", *way, b"tree"]
+                result, _ = self.traced(refused, [], confined)
+                self.assertEqual((result.stderr, result.returncode), (b"", 0))
+                self.assertEqual(sorted(result.stdout.splitlines(keepends=True)), lines)
+
+
+class FewBelowAHighLimit(faults.FaultTest):
+    MOST = 5000
+
+    def test_descriptors_that_are_open_already_are_reckoned_with_where_the_limit_is_high(self):
+        if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < self.MOST:
+            self.skipTest("needs the right to so many descriptors")
+        names = [self.write(b"file%03d" % number) for number in range(200)]
+
+        def leave_few():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.MOST, self.MOST))
+            for number in range(30, self.MOST):
+                os.dup2(0, number)
+        result, _ = self.digest_under([faults.always("read", "delay", 20)], "-j256", *names, preexec_fn=leave_few,
+                                      close_fds=False)
+        self.assert_success(result, b"".join(support.line(name, name) for name in names))
 
 
 def files_followed(folder, start, above=()):
@@ -203,7 +236,7 @@ class ManyFiles(support.ToolTest):
 
     def peak_memory(self, lines, *arguments):
         """In bytes, of a run that has printed this many lines and then waits for the end of its stdin."""
-        process = self.start_digest("--limit=64", *arguments, stdin=subprocess.PIPE)
+        process = self.start_digest("-j4", "--limit=64", *arguments, stdin=subprocess.PIPE)
         for _ in range(lines):
             self.assertNotEqual(process.stdout.readline(), b"")
         with open(f"/proc/{process.pid}/status", "rb") as status:

@@ -61,6 +61,9 @@ class Lines(support.ToolTest):
         self.assert_same_as_sha256sum(*[name for name in names if os.path.exists(name)])
 
     def test_files_of_proc_met_in_a_walk_are_read_to_their_end(self):
-        names = support.files_below(b"/", b"/proc/sys/fs/inotify")
+        folder = b"/proc/sys/fs/inotify"
+        if not os.path.isdir(folder):
+            self.skipTest("the kernel has no inotify")
+        names = support.files_below(b"/", folder)
         self.assertNotEqual(names, [])
-        self.assert_success(self.digest(b"/proc/sys/fs/inotify"), self.sha256sum(*names).stdout)
+        self.assert_success(self.digest(folder), self.sha256sum(*names).stdout)

@@ -213,6 +213,12 @@ class Numbers(OptionsTest):
     def test_the_last_of_several_numbers_counts(self):
         self.assert_success(self.digest("-j", "1", "-j2", "--limit=1", "--limit=5", "--buffer=0", "--buffer=7", "a"), A)
 
+    def test_the_most_workers_are_256(self):
+        self.assert_success(self.digest("-j256", "a", "b"), A + B)
+        for text in ["257", "4096"]:
+            self.assert_refused("-j", text, "a",
+                                saying=b"invalid number of workers: '%s': the most is 256" % text.encode())
+
     def test_more_workers_than_files_do_no_harm(self):
         self.assert_success(self.digest("-j64", "a", "b"), A + B)
 

@@ -70,6 +70,22 @@ class Writing(faults.FaultTest):
             self.assertGreater(struck, 0)
             self.assertEqual((result.stderr, result.returncode, self.written()), (b"", 0, self.lines))
 
+    def test_writes_that_fail_anywhere_in_the_program_do_not_keep_it_from_its_end(self):
+        self.write(b"list", self.lines)
+        good, names = b"".join(b"tree/%02d: OK\n" % number for number in range(40)), [b"missing", b"tree"]
+        missing = b"penstock: missing: No such file or directory\n"
+        for fault, arguments, output, messages in [
+                ("EINTR:when=1+2", [b"tree"], self.lines, b""), ("EAGAIN:when=1+2", [b"tree"], self.lines, b""),
+                ("EAGAIN:when=41+", [b"tree"], self.lines, b""), ("EIO:when=41+", names, self.lines, missing),
+                ("EIO", [b"missing"], b"", missing), ("EIO:when=41+", ["-c", "list"], good, b""),
+                ("EIO", ["-c", "--quiet", "list"], b"", b""), ("EIO", ["-c", "--status", "list"], b"", b"")]:
+            with self.subTest(fault=fault, arguments=arguments):
+                # strace would leave a program behind that hangs.
+                command = ["timeout", "-s", "KILL", str(support.PATIENCE / 2), support.BINARY, "digest", *arguments]
+                result, _ = self.traced(["-e", "trace=write", "-e", f"inject=write:error={fault}"], [], command)
+                self.assertEqual((result.stdout, result.stderr), (output, messages))
+                self.assertEqual(result.returncode, 1 if messages else 0)
+
     def test_an_error_that_only_the_close_of_stdout_tells_is_reported_as_by_sha256sum(self):
         # NFS and quotas tell so late that the disk is full.
         for program in [["sha256sum", b"tree/00"], [support.BINARY, "digest", b"tree/00"]]:

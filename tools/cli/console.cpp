@@ -71,6 +71,7 @@ std::timed_mutex& console_turn() {
 // Guarded by console_turn().
 bool status_shown = false;
 bool in_middle_of_line = false;  // of what stdout shows on the terminal
+bool status_over = false;        // the message that ends the program is the last that the terminal shows
 
 /// Whether the terminal is ours to draw on; a job in the background would spoil what the user types. One that is not
 /// our controlling terminal has no background.
@@ -91,7 +92,10 @@ bool stdout_is_terminal() {
     return is_terminal;
 }
 
-/// To be reopened by no name (/dev/stdin), and neither read nor written. Where there is no /proc there are no such names.
+bool stdin_closed = false;  // set before there are other threads
+
+/// To be reopened by no name (/dev/stdin), and neither read nor written. Where there is no /proc there are no such
+/// names.
 int open_filler() {
     const int filler = ::open("/proc/self/exe", O_PATH | O_NOFOLLOW);
     return filler >= 0 ? filler : ::open("/dev/null", O_PATH);
@@ -104,6 +108,7 @@ void prepare_console() {
         if (::fcntl(number, F_GETFD) < 0) {
             // open() takes the lowest free number, which is this one, as those below are taken.
             static_cast<void>(open_filler());
+            stdin_closed = stdin_closed || number == STDIN_FILENO;
         }
     }
     remember_signal_mask();
@@ -112,6 +117,8 @@ void prepare_console() {
     ::sigaddset(&closed_pipe, SIGPIPE);
     ::pthread_sigmask(SIG_BLOCK, &closed_pipe, nullptr);
 }
+
+bool stdin_was_closed() { return stdin_closed; }
 
 void write_output(std::string_view text) {
     const std::lock_guard turn(console_turn());
@@ -129,8 +136,9 @@ void write_output(std::string_view text) {
 }
 
 void end_without_reader() {
-    // Whoever holds the turn may be drawing, or waiting for a reader of stderr, for ever.
-    const std::unique_lock turn(console_turn(), std::chrono::milliseconds(200));
+    // Whoever holds the turn may be drawing, or waiting for a reader of stderr, for ever. Long enough for the former on
+    // a machine that is busy.
+    const std::unique_lock turn(console_turn(), std::chrono::seconds(2));
     if (turn.owns_lock()) {
         make_room();
     }
@@ -155,13 +163,15 @@ void complain(std::string_view message) {
 
 void complain_of_output(const output_error& failure) {
     const std::lock_guard turn(console_turn());
+    status_over = true;  // until the process has ended there is time to draw once more
     make_room();
-    write_parts(STDERR_FILENO, std::array<std::string_view, 3>{"penstock: write error: ", ::strerror(failure.error), "\n"});
+    write_parts(STDERR_FILENO,
+                std::array<std::string_view, 3>{"penstock: write error: ", ::strerror(failure.error), "\n"});
 }
 
 void show_status(std::string_view text) {
     const std::lock_guard turn(console_turn());
-    if (!in_middle_of_line && in_foreground()) {
+    if (!status_over && !in_middle_of_line && in_foreground()) {
         write_parts(STDERR_FILENO, std::array<std::string_view, 3>{"\r", text, "\x1b[K"});
         status_shown = true;
     }
@@ -174,7 +184,7 @@ void erase_status() {
 
 void write_last_status(std::string_view text) {
     const std::lock_guard turn(console_turn());
-    if (!can_redraw() || in_foreground()) {
+    if (!status_over && (!can_redraw() || in_foreground())) {
         make_room();
         write_parts(STDERR_FILENO, std::array<std::string_view, 2>{text, "\n"});
     }

@@ -7,6 +7,8 @@
 #include "progress.hpp"
 #include "sha256.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,6 +44,10 @@ bool reads_what_is_typed(const digest_options& chosen) {
            ::isatty(STDIN_FILENO) == 1;
 }
 
+bool names_stdin(const digest_options& chosen) {
+    return std::ranges::find(chosen.paths, "-") != chosen.paths.end() || (chosen.paths.empty() && !chosen.files0_from);
+}
+
 /// What has to be there before the first file can be read.
 struct setting {
     explicit setting(const digest_options& chosen) : run(chosen, until, counted) { prepare_sha256(); }
@@ -68,6 +74,10 @@ int run_digest(const digest_options& chosen) {
         const progress shown(reads_what_is_typed(chosen) ? progress_choice::never : chosen.shown, set->counted,
                              known_total(chosen));
         all_well = chosen.check ? check_lists(set->run) : print_digests(set->run);
+        if (stdin_was_closed() && names_stdin(chosen) && set->until.signal() == 0) {
+            // As sha256sum says once more when it can not close it. The status is 1 already.
+            set->run.report(fmt::format("standard input: {}", std::generic_category().message(EBADF)));
+        }
     }
     close_output();  // may take long, and then a second signal is to end it
     const int signal = set->until.end();

@@ -15,56 +15,52 @@
 namespace penstock::cli {
 namespace {
 
-/// At most so many are looked at; who may have more has enough.
-constexpr int scarce_descriptors = 4096;
-
-/// More than can compute, for a worker waits while the file that it reads is not in the page cache; how many reads a disk
-/// wants at a time does not depend on the number of cores.
+/// More than can compute, for a worker waits while the file that it reads is not in the page cache; how many reads a
+/// disk wants at a time does not depend on the number of cores.
 std::size_t default_workers() { return 2 * usable_cpus() + 4; }
 
-std::size_t open_descriptors() {
+/// How many more descriptors the process may have; counts no further than `enough`, as a limit may be in the millions.
+/// The limit is one on their numbers: an open one above it takes no place below.
+std::size_t free_descriptors(std::size_t enough) {
+    rlimit allowed{};
+    if (::getrlimit(RLIMIT_NOFILE, &allowed) != 0) {
+        return enough;
+    }
     std::size_t count = 0;
-    for (int number = 0; number < scarce_descriptors; ++number) {
-        count += ::fcntl(number, F_GETFD) >= 0 ? 1 : 0;
+    for (rlim_t number = 0; number < allowed.rlim_cur && count < enough; ++number) {
+        count += ::fcntl(static_cast<int>(number), F_GETFD) < 0 ? 1 : 0;
     }
     return count;
-}
-
-std::size_t free_descriptors() {
-    rlimit allowed{};
-    if (::getrlimit(RLIMIT_NOFILE, &allowed) != 0 || allowed.rlim_cur > scarce_descriptors) {
-        return scarce_descriptors * 3;  // enough for the most workers
-    }
-    const std::size_t used = open_descriptors();
-    return allowed.rlim_cur > used ? allowed.rlim_cur - used : 0;
 }
 
 }  // namespace
 
 digest_run::digest_run(const digest_options& chosen, interruption& until, meter& counted)
-    : chosen_(chosen),
-      until_(until),
-      counted_(counted),
+    : chosen_(chosen), until_(until), counted_(counted),
       workers_(chosen.workers == 0 ? default_workers() : chosen.workers) {
     how_.limit = chosen.limit == 0 ? default_limit_per_worker * workers_.workers() : chosen.limit;
     how_.buffer = chosen.buffer.value_or(auto_buffer);
     how_.order = chosen.unordered ? order::completion : order::submission;
     how_.stop = until.token();
-    // The printing thread must not come upon a large file: lines that are known would wait for it. But where the only worker
-    // may be waiting for a name, somebody has to read what it has pulled.
+    // The printing thread must not come upon a large file: lines that are known would wait for it. But where the only
+    // worker may be waiting for a name, somebody has to read what it has pulled.
     how_.help = workers_.workers() == 1;
     keep_within_descriptors();
 }
 
-/// Files in flight that are open need two descriptors each for a moment. There are as many of them as threads, the
-/// printing one included; where that is more than the process may have, fewer files must be in flight.
+/// Files in flight that are open need up to three descriptors each for a moment, namely where there is no openat2() and
+/// open_walked() goes step by step. There are as many of them as threads, the printing one included; where that is more
+/// than the process may have, fewer files must be in flight.
 void digest_run::keep_within_descriptors() {
-    constexpr std::size_t per_file = 2;
-    constexpr std::size_t for_the_walk = 3;  // to enter a folder, and to read a list of names or checksums
-    const std::size_t available = free_descriptors();
-    open_folders_ = std::clamp<std::size_t>(available / 4, 1, open_folders_);
+    constexpr std::size_t per_file = 3;
+    constexpr std::size_t for_the_walk = per_file + 1;  // to enter a folder, and to read a list of names or checksums
+    constexpr std::size_t folders_share = 4;            // one part in so many is for the folders that a walk holds open
+    const std::size_t for_files = (workers_.workers() + 1) * per_file;
+    const std::size_t enough = std::max(for_files + for_the_walk + open_folders_, folders_share * open_folders_);
+    const std::size_t available = free_descriptors(enough);
+    open_folders_ = std::clamp<std::size_t>(available / folders_share, 1, open_folders_);
     const std::size_t others = for_the_walk + (chosen_.unordered ? open_folders_ : 0);
-    if ((workers_.workers() + 1) * per_file + others > available) {
+    if (for_files + others > available) {
         how_.limit = std::clamp<std::size_t>((std::max(available, others) - others) / per_file, 1, how_.limit);
     }
 }

@@ -43,11 +43,10 @@ public:
         }
     }
 
-    /// Writes a line to stdout at once, with a write of its own, wherever stdout leads: so it is there when it is known,
-    /// stands in the right place among the messages on stderr, and is not cut in two by a process that shares the pipe.
-    /// That costs the consuming thread a microsecond per file, or four if it wakes a reader; opening and reading one
-    /// costs ten.
-    /// If it can not be written, the program ends.
+    /// Writes a line to stdout at once, with a write of its own, wherever stdout leads: so it is there when it is
+    /// known, stands in the right place among the messages on stderr, and is not cut in two by a process that shares
+    /// the pipe. That costs the consuming thread a microsecond per file, or four if it wakes a reader; opening and
+    /// reading one costs ten. If it can not be written, the program ends.
     void print(std::string_view line);
 
     /// Tells the user of a failure, and counts it.

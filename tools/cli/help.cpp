@@ -53,9 +53,9 @@ These are useful only with --check:
   -w, --warn       warn about improperly formatted checksum lines
 
 How it is done:
-  -j, --workers=N  threads that read and hash (default: twice the
-                   usable cores, and 4)
-  --limit=N        files in flight at once (default: 32 per worker)
+  -j, --workers=N  threads that read and hash, from 1 to 256 (default: twice
+                   the usable cores, and 4)
+  --limit=N        files in flight at once, at least 1 (default: 32 per worker)
   --buffer=N       results that may wait for their turn to be printed
                    (default: 4 times the limit; with --unordered, the limit)
   --progress       show progress on standard error, even if it is no terminal

@@ -4,14 +4,14 @@
 #include "console.hpp"
 #include "signal_action.hpp"
 
-#include <cstdint>
+#include <algorithm>
 #include <utility>
 
 #include <csignal>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 namespace penstock::cli {
@@ -33,17 +33,25 @@ sigset_t block_signals() {
 
 descriptor open_signals(const sigset_t& caught) { return opened(::signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK)); }
 
-descriptor new_event() { return opened(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+/// A timer is readable from its end on. Not an eventfd: the write() that it needs can fail where writes are made to
+/// fail, and whoever waits for a wake-up that is lost waits for ever. Not a pipe whose write end is closed: that takes
+/// two descriptors.
+descriptor new_event() { return opened(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)); }
 
-void signal_event(const descriptor& event) {
-    const std::uint64_t one = 1;
-    static_cast<void>(::write(event.get(), &one, sizeof one));  // can fail only if 2^64 are pending
+/// Ends the timer in so many nanoseconds; 0 is never, and takes an end that has come back. Fails only for wrong
+/// arguments.
+void set_timer(const descriptor& event, long nanoseconds) {
+    itimerspec end{};
+    end.it_value.tv_nsec = nanoseconds;
+    static_cast<void>(::timerfd_settime(event.get(), 0, &end, nullptr));
 }
 
-void clear_event(const descriptor& event) {
-    std::uint64_t count;
-    static_cast<void>(::read(event.get(), &count, sizeof count));
-}
+void signal_event(const descriptor& event) { set_timer(event, 1); }
+
+void clear_event(const descriptor& event) { set_timer(event, 0); }
+
+/// timeout(1) and others signal the process and then its group, so that one wish arrives twice, by the same signal.
+constexpr auto same_wish = std::chrono::milliseconds(30);
 
 bool closed_pipe_would_kill() {
     struct stat status;
@@ -86,7 +94,7 @@ void interruption::watch() {
         // A negative number is skipped. A pipe reports the loss of its reader without being asked.
         pollfd awaited[] = {
             {signals_.get(), POLLIN, 0}, {changed_.get(), POLLIN, 0}, {reader_watched_ ? STDOUT_FILENO : -1, 0, 0}};
-        if (retry_on_signal([&] { return ::poll(awaited, 3, -1); }) < 0) {
+        if (retry_on_signal([&] { return ::poll(awaited, 3, patience()); }) < 0) {
             return;  // out of memory; the work goes on
         }
         if (awaited[1].revents != 0) {
@@ -96,24 +104,34 @@ void interruption::watch() {
         if ((awaited[2].revents & POLLERR) != 0) {
             end_without_reader();
         }
+        // Asked before the queue is emptied: only what comes after both was certainly sent too late for an echo. When a
+        // signal is read tells nothing of when it was sent, as this thread may have been kept from running in between.
+        const bool echo_over = signal_ != 0 && std::chrono::steady_clock::now() >= echo_end_;
         signalfd_siginfo received;
         while (::read(signals_.get(), &received, sizeof received) == sizeof received) {
             note(static_cast<int>(received.ssi_signo), received.ssi_code == SI_USER);
         }
+        echo_over_ = echo_over;
     }
 }
 
+int interruption::patience() const {
+    if (signal_ == 0 || echo_over_) {
+        return -1;
+    }
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(echo_end_ - std::chrono::steady_clock::now());
+    return std::max(static_cast<int>(left.count()), 0);
+}
+
 void interruption::note(int signal_number, bool sent_by_process) {
-    // timeout(1) and others signal the process and then its group, so that one wish arrives twice.
-    constexpr auto same_wish = std::chrono::milliseconds(30);
-    const auto now = std::chrono::steady_clock::now();
-    if (signal_ != 0 && sent_by_process && now - first_signal_ < same_wish) {
+    if (signal_ != 0) {
+        const bool echo = signal_number == signal_ && sent_by_process && !echo_over_;
+        if (!echo) {
+            die_of(signal_number);
+        }
         return;
     }
-    if (signal_ != 0) {
-        die_of(signal_number);
-    }
-    first_signal_ = now;
+    echo_end_ = std::chrono::steady_clock::now() + same_wish;
     signal_ = signal_number;
     signal_event(stopped_);
     stop_.request_stop();

@@ -13,7 +13,8 @@ namespace penstock::cli {
 /// What ends the program before its work is done: SIGINT, SIGTERM, or that nobody reads its output any more.
 ///
 /// The first signal triggers token() and ends every wait_for_input(); what is in flight may come to its end. The second
-/// ends the process, as if signals were not caught, unless it comes so soon that it must be the first one's echo. A signal that was ignored when the program started stays ignored.
+/// ends the process, as if signals were not caught, unless it is the same one and comes so soon that it may be the
+/// first one's echo. A signal that was ignored when the program started stays ignored.
 ///
 /// To be constructed before any other thread is started, as threads inherit its signal mask. One at a time.
 /// Cost: one thread that sleeps, three descriptors.
@@ -29,7 +30,8 @@ public:
     /// The first signal that came, or 0. Threads: any.
     int signal() const noexcept { return signal_.load(); }
 
-    /// Returns the first signal that came until now, or 0. From here on signals have no effect at all: the program is to end.
+    /// Returns the first signal that came until now, or 0. From here on signals have no effect at all: the program is
+    /// to end.
     int end();
 
     /// Waits until `number` can be read, or has come to its end; false if a signal came first. Threads: any.
@@ -43,10 +45,12 @@ public:
 
 private:
     void watch();
+    int patience() const;  // how long poll() may wait until the time of echoes is over
     void note(int signal_number, bool sent_by_process);
 
     std::stop_source stop_;
-    std::chrono::steady_clock::time_point first_signal_{};  // the watcher's
+    std::chrono::steady_clock::time_point echo_end_{};  // the watcher's, as the next
+    bool echo_over_ = false;                            // what is read now was sent behind that time
     std::atomic<int> signal_{0};
     bool reader_asked_for_ = false;  // used by the callers of watch_reader() only
     std::atomic<bool> reader_watched_{false};
