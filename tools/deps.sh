@@ -31,5 +31,14 @@ done
 as_root=()
 ((EUID == 0)) || as_root=(sudo)
 echo "installing ${missing[*]}" >&2
+
+# Debian starts a server as soon as it is installed; the tests want only the program, on ports of their own. A machine
+# that has a policy about that already keeps it.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+fi
 "${as_root[@]}" apt-get update -q
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"

@@ -26,5 +26,5 @@ int main() {
         std::printf("%d ", awoken.back());
     }
     std::printf("\n");
-    return awoken.size() == 100 && awoken.front() != 1 && !too_many ? 0 : 1;
+    return awoken.size() == 100 && !too_many ? 0 : 1;
 }

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from build_under_test import finish
-from web_server import PATIENCE, Watch, web_server
+from web_server import DIRECTLY, PATIENCE, Watch, web_server
 
 LIMIT = 20
 PAGES = 2000
@@ -29,7 +29,7 @@ with web_server() as server:
         (server.pages / str(page)).write_text(f"<html>{anchors}</html>")
     with Watch(server) as watch:
         program = subprocess.run([sys.argv[1], str(LIMIT), server.url("0")], text=True, stdout=subprocess.PIPE,
-                                 timeout=PATIENCE)
+                                 timeout=PATIENCE, env=DIRECTLY)
     requested = server.requested()
     expected = {server.url(str(page)) for page in range(PAGES)}
 

@@ -14,7 +14,8 @@ def complaint(program):
     if not expected:
         return f"{program.name}: the first line must be `// expect: regex`"
     command = [compiler, "-std=c++20", "-fsyntax-only", *DEFINITIONS, f"-I{SOURCE / 'include'}", str(program)]
-    result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    # In other languages an error may not be called one.
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "LC_ALL": "C"})
     if result.returncode == 0:
         return f"{compiler}: {program.name} compiles"
     errors = "\n".join(line for line in result.stderr.splitlines() if "error:" in line)

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from build_under_test import BUILD, SOURCE, finish, run, skip
+from build_under_test import BUILD, SOURCE, finish, run
 
 PROGRAM = sys.argv[1]
 PAGES = {"penstock.1": [], "penstock-digest.1": ["digest"]}  # page: the arguments that its --help follows
@@ -56,7 +56,7 @@ def unknown_options(where, text, known):
 
 
 if not shutil.which("groff"):
-    skip("no groff")
+    sys.exit("no groff: tools/deps.sh")
 complaints = []
 version = output(PROGRAM, "--version").splitlines()[0]
 for page, arguments in PAGES.items():

@@ -19,6 +19,7 @@ LISTS = {  # list: the file that an entry of it means
 UNLISTED = ("tests/compile_fail/", "tests/consumers/")  # found by the scripts that use them
 LICENSED = {".hpp", ".cpp", ".h", ".in", ".py", ".sh", ".cmake", ".txt", ".build", ".json"}
 FOLDERS = ("include", "src", "tests", "benchmarks", "tools")
+PRIVATE = {"CMakeUserPresets.json"}  # the developer's own
 
 
 def listed_files():
@@ -29,7 +30,7 @@ def listed_files():
 
 
 def own_files():
-    yield from (path for path in SOURCE.iterdir() if path.is_file())
+    yield from (path for path in SOURCE.iterdir() if path.is_file() and path.name not in PRIVATE)
     for folder in FOLDERS:
         yield from (path for path in (SOURCE / folder).rglob("*") if path.is_file())
 

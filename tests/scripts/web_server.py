@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 import time
 
 PATIENCE = 300  # seconds; more than anything takes
+DIRECTLY = {**os.environ, "no_proxy": "*"}  # the environment in which no proxy is asked for what is on this machine
 # Debian's is in a folder that not every user's path has.
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or sys.exit("no nginx: tools/deps.sh")
 
@@ -39,7 +41,7 @@ http {{
         listen 127.0.0.1:{port} backlog=1024;
         root {folder}/pages;
         location = /status {{ stub_status; access_log off; }}
-        location /held/ {{ limit_rate 4k; }}  # what is longer takes a second and more
+        location /held/ {{ limit_rate 4k; }}  # a second for each 4,096 bytes but the first
     }}
 }}
 """
@@ -75,7 +77,10 @@ class Server:
         self.process.wait(PATIENCE)
 
     def requested(self):
-        """The paths that were asked for, in the order of the answers."""
+        """The paths that were asked for, in the order of the answers. Ends the server: it writes of a request when the
+        answer is out already."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(PATIENCE)
         return re.findall(r'"GET (\S+) ', (self.folder / "access.log").read_text())
 
 
