@@ -27,6 +27,17 @@ struct thread_state {
 };
 thread_local thread_state own;
 
+/// Whether a worker that has nothing to do may serve it, too: what is not for a thread that may block, but for any.
+bool for_any_thread(const ticket& ready) noexcept {
+    return ready.what() == ticket::kind::pump || ready.what() == ticket::kind::alarm;
+}
+
+/// Whether it is only to be dropped.
+bool given_up(const ticket& ready) noexcept {
+    const ticket_owner* of = ready.owner();
+    return of && of->gives_up(ready);
+}
+
 }  // namespace
 
 blocking_lane::detour::detour() noexcept { ++own.detours; }
@@ -63,9 +74,9 @@ std::size_t blocking_lane::approx_threads() const noexcept {
 
 void blocking_lane::add(ticket& ready) noexcept {
     sync::unique_lock lock(mutex_);
-    ready_.push(ready);
-    if (provide_thread(lock)) return;
-    note_load_locked();
+    const bool urgent = ready.what() == ticket::kind::alarm;
+    push_locked(ready, urgent);
+    if (provide_thread(lock, urgent) != search::futile) return;
     // It waits. Under the lock, for otherwise it might be gone: one of those who wait inside a task may have to run it.
     if (ticket_owner* of = ready.owner()) of->rouse_nested();
 }
@@ -75,18 +86,31 @@ void blocking_lane::add_for_this_thread(ticket& ready) noexcept {
     own.kept = &ready;
 }
 
-/// B1, when a ticket has come or a thread is not coming after all. False if there is none for it.
-bool blocking_lane::provide_thread(sync::unique_lock& lock) noexcept {
-    if (ready_.size() <= coming_) return true;
-    if (wake_idle_locked()) return true;
-    if (threads_ - guests_ >= most_threads_) return false;
+void blocking_lane::push_locked(ticket& ready, bool first) noexcept {
+    first ? ready_.push_front(ready) : ready_.push(ready);
+    for_workers_ += for_any_thread(ready);
+    note_load_locked();
+}
+
+void blocking_lane::remove_locked(ticket& ready) noexcept {
+    ready_.remove(ready);
+    for_workers_ -= for_any_thread(ready);
+    note_load_locked();
+}
+
+/// B1, when a ticket has come or a thread is not coming after all. Futile: there is none for it. Otherwise the lock may
+/// be free afterwards; it is if making a thread has failed. `urgent`: one more than may be, for an alarm.
+blocking_lane::search blocking_lane::provide_thread(sync::unique_lock& lock, bool urgent) noexcept {
+    if (ready_.size() <= coming_) return search::found;
+    if (wake_idle_locked()) return search::found;
+    if (!urgent && threads_ - guests_ >= most_threads_) return search::futile;
     ++threads_;
+    ++making_;
     ++alive_;
     ++coming_;
     note_load_locked();
     lock.unlock();
-    make_thread();
-    return true;
+    return make_thread() ? search::found : search::failed;
 }
 
 bool blocking_lane::wake_idle_locked() noexcept {
@@ -107,7 +131,11 @@ void blocking_lane::rouse_nested_locked() noexcept {
     }
 }
 
-void blocking_lane::note_load_locked() noexcept { crowded_.store(ready_.size() > coming_); }
+void blocking_lane::note_load_locked() noexcept {
+    const bool crowded = ready_.size() > coming_;
+    crowded_.store(crowded);
+    wants_worker_.store(crowded && for_workers_ > 0);
+}
 
 void blocking_lane::announce_return() noexcept {
     if (own.lane != this || own.detours > 0 || std::exchange(own.announced, true)) return;
@@ -119,23 +147,29 @@ void blocking_lane::announce_return() noexcept {
 bool blocking_lane::revoke_return() noexcept {
     if (own.lane != this || own.detours > 0) return false;
     sync::unique_lock lock(mutex_);
-    if (own.announced) {
+    const thread_state before = own;
+    if (before.announced) {
         if (ready_.size() >= coming_ && !idle_ && threads_ - guests_ >= most_threads_) return false;
         own.announced = false;
         --coming_;
     }
     if (!std::exchange(own.guest, true)) ++guests_;
     note_load_locked();
-    provide_thread(lock);
-    return true;
+    if (provide_thread(lock) != search::failed) return true;
+    lock.lock();
+    if (!before.announced || ready_.size() <= coming_) return true;
+    ++coming_;
+    if (!before.guest) --guests_;
+    own = before;
+    note_load_locked();
+    return false;
 }
 
 ticket* blocking_lane::withdraw(const ticket_owner& owner) noexcept {
     const sync::lock_guard guard(mutex_);
     for (ticket* at = ready_.first(); at; at = at->behind) {
         if (at->owner() != &owner || !owner.gives_up(*at)) continue;
-        ready_.remove(*at);
-        note_load_locked();
+        remove_locked(*at);
         return at;
     }
     return nullptr;
@@ -148,52 +182,54 @@ ticket* blocking_lane::take_for(const ticket_owner& waiting, bool look, bool pum
         if (!at->owner() || !waiting.may_run(*at)) continue;
         if (at->what() == ticket::kind::puller && own.lane != this) continue;  // never on a worker
         if (pumps_only && at->what() != ticket::kind::pump) continue;
-        if (!look) ready_.remove(*at);
-        note_load_locked();
+        if (!look) remove_locked(*at);
         return at;
     }
     return nullptr;
 }
 
 ticket* blocking_lane::take_for_worker() noexcept {
-    if (!approx_crowded()) return nullptr;
+    if (!approx_wants_worker()) return nullptr;
     const sync::lock_guard guard(mutex_);
     for (ticket* at = ready_.first(); at; at = at->behind) {
-        if (at->what() != ticket::kind::pump && at->what() != ticket::kind::alarm) continue;
-        ready_.remove(*at);
-        note_load_locked();
+        if (!for_any_thread(*at)) continue;
+        remove_locked(*at);
         return at;
     }
     return nullptr;
 }
 
-void blocking_lane::make_thread() noexcept {
+bool blocking_lane::make_thread() noexcept {
     std::exception_ptr why;
     try {
         auto made = std::make_unique<worker>();
         const sync::lock_guard guard(handles_);
         made->handle = sync::thread([this, self = made.get()] { run(*self); });
         static_cast<void>(made.release());  // its own from here on, see end()
+        return true;
     } catch (...) {
         why = std::current_exception();
     }
     // Not in the handler: it would let go of the exception when somebody else reads it.
-    if (why) refuse_all(std::move(why));
+    refuse_all(std::move(why));
+    return false;
 }
 
 /// A thread could not be made. If there are others, they will serve what waits, and those who wait for it inside a task
-/// may; if there are none, nobody will.
+/// may; if there are none, nobody will. What any thread may serve is refused at once: then a worker does it.
 void blocking_lane::refuse_all(std::exception_ptr why) noexcept {
     ready_list refused;
     {
         const sync::lock_guard guard(mutex_);
         --threads_;
+        --making_;
         --alive_;
         --coming_;
-        while (threads_ == 0 && !ready_.empty()) {
-            ticket& next = *ready_.first();
-            ready_.remove(next);
-            refused.push(next);
+        for (ticket* next = ready_.first(); next;) {
+            ticket& at = *std::exchange(next, next->behind);
+            if (threads_ > 0 && !for_any_thread(at)) continue;
+            remove_locked(at);
+            refused.push(at);
         }
         // What had been left to the thread that is not coming.
         while (ready_.size() > coming_ && wake_idle_locked()) {
@@ -212,43 +248,54 @@ void blocking_lane::run(worker& self) noexcept {
     pthread_setname_np(pthread_self(), thread_name_.c_str());
     own.lane = this;
     sync::unique_lock lock(mutex_);
+    --making_;
     --coming_;
+    note_load_locked();
     for (;;) {
-        while (ticket* next = ready_.first()) {
-            ready_.remove(*next);
-            note_load_locked();
-            // A pump may be long in the producer: it takes no thread from the jobs (C12).
-            own.guest = next->what() != ticket::kind::record && next->what() != ticket::kind::frame;
-            if (own.guest) {
-                ++guests_;
-                provide_thread(lock);
-            }
-            if (lock.owns_lock()) lock.unlock();
-            next->serve();
-            lock.lock();
-            if (std::exchange(own.guest, false)) --guests_;
-            if (std::exchange(own.announced, false)) --coming_;
-            // Behind those that wait: it has saved a wake-up, and must not jump the queue.
-            bool given_up = false;
-            if (ticket* kept = std::exchange(own.kept, nullptr)) {
-                // One that its stream gives up comes first, and this thread stays for it: who would withdraw it has not
-                // seen it while it was kept, and will not look again.
-                const ticket_owner* of = kept->owner();
-                given_up = of && of->gives_up(*kept);
-                given_up ? ready_.push_front(*kept) : ready_.push(*kept);
-            }
-            note_load_locked();
-            if (!given_up && threads_ - guests_ > most_threads_) break;  // another was made in this one's place
-        }
-        if (threads_ - guests_ > most_threads_) {
+        while (ticket* next = next_locked()) serve(lock, *next);
+        if (surplus_locked()) {
             --threads_;
-            if (ready_.size() > coming_) wake_idle_locked();  // for what it has kept
+            // What it has left behind, it was taken for granted to serve, or nobody has seen while it kept it.
+            if (ready_.size() > coming_ && !wake_idle_locked()) rouse_nested_locked();
             break;
         }
         if (!wait_for_ticket(lock, self)) break;
     }
     lock.unlock();
     end(self);
+}
+
+/// What the calling thread is to serve. One of more than may be, for another was made in its place, or it was made for
+/// an alarm: nothing that takes long.
+ticket* blocking_lane::next_locked() const noexcept {
+    ticket* next = ready_.first();
+    if (!next || !surplus_locked() || next->what() == ticket::kind::alarm || given_up(*next)) return next;
+    return nullptr;
+}
+
+void blocking_lane::serve(sync::unique_lock& lock, ticket& next) noexcept {
+    remove_locked(next);
+    // A pump may be long in the producer: it takes no thread from the jobs (C12).
+    own.guest = next.what() != ticket::kind::record && next.what() != ticket::kind::frame;
+    if (own.guest) {
+        ++guests_;
+        static_cast<void>(provide_thread(lock));
+    }
+    if (lock.owns_lock()) lock.unlock();
+    next.serve();
+    lock.lock();
+    if (std::exchange(own.guest, false)) --guests_;
+    if (std::exchange(own.announced, false)) --coming_;
+    if (ticket* kept = std::exchange(own.kept, nullptr)) put_back_locked(*kept);
+    note_load_locked();
+}
+
+/// Behind those that wait: it has saved a wake-up, and must not jump the queue. One that its stream gives up comes
+/// first, and so to this very thread: who would withdraw it has not seen it while it was kept, and will not look again.
+void blocking_lane::put_back_locked(ticket& kept) noexcept {
+    push_locked(kept, given_up(kept));
+    // This thread takes one. Who waits for this one inside a task has not seen it either.
+    if (ticket_owner* of = kept.owner(); of && ready_.size() > coming_ + 1) of->rouse_nested();
 }
 
 /// Idle, until a ticket comes. False if none came for too long, or the lane ends: this thread is to end, too.

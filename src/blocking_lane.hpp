@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <string>
@@ -18,13 +19,14 @@
 namespace penstock::inline v0::detail {
 
 /// Serves tickets, first in, first out, as many at a time as there may be threads. A ticket is left to the threads that
-/// are coming if there are enough of them; else it wakes an idle one, else it has one made.
+/// are coming if there are enough of them; else it wakes an idle one, else it has one made. An alarm goes first and
+/// gets a thread in any case: it may be what all others wait for.
 ///
 /// B1 (README.md) says when a thread is made: while tickets wait, as many threads as there are tickets are coming, or
 /// all that may be made are serving, or making one has failed.
 ///
-/// Threads: any. Locks: its mutex is an innermost one. Memory: a thread that has ended is joined by the next one that
-/// ends: however many come and go, one at most is left over.
+/// Threads: any. Locks: under its mutex the CPU lane's may be taken, and no other. Memory: a thread that has ended is
+/// joined by the next one that ends: however many come and go, one at most is left over.
 class blocking_lane {
 public:
     using duration = std::chrono::steady_clock::duration;
@@ -47,6 +49,8 @@ public:
 
     /// Whether a ticket waits that no thread is coming for. May be stale.
     bool approx_crowded() const noexcept { return crowded_.load(); }
+    /// And whether it is one that take_for_worker() would take.
+    bool approx_wants_worker() const noexcept { return wants_worker_.load(); }
 
     /// While it exists, the calling thread serves a ticket in the middle of something else: it will not be back at
     /// once.
@@ -65,7 +69,8 @@ public:
     /// is none. `look`: leaves it there. `pumps_only`: no jobs.
     ticket* take_for(const ticket_owner& waiting, bool look, bool pumps_only = false) noexcept;
 
-    /// Takes a pump or an alarm that waits for a thread; a worker that has nothing to do will do. Null if there is none.
+    /// Takes a pump or an alarm that waits for a thread; a worker that has nothing to do will do. Null if there is
+    /// none.
     ticket* take_for_worker() noexcept;
 
     /// Serves what waits, and joins. Nobody may add any more but what is served.
@@ -74,20 +79,29 @@ public:
     /// The calling thread, if it is one of the lane's, will be back before it does anything that may block: what is
     /// added meanwhile may be left to it. It may take that back.
     void announce_return() noexcept;
-    /// True: until it is back it is not counted against `most_threads`, for it may be in a producer for long (C12). False:
-    /// somebody has been promised this thread, and there is no other for him: it must not be long.
+    /// True: until it is back it is not counted against `most_threads`, for it may be in a producer for long (C12).
+    /// False: somebody has been promised this thread, and there is no other for him: it must not be long.
     [[nodiscard]] bool revoke_return() noexcept;
 
 private:
     struct worker;
 
-    bool provide_thread(sync::unique_lock& lock) noexcept;
+    /// What has become of a search for a thread.
+    enum class search : std::uint8_t { found, futile, failed };
+
+    void push_locked(ticket& ready, bool first) noexcept;
+    void remove_locked(ticket& ready) noexcept;
+    search provide_thread(sync::unique_lock& lock, bool urgent = false) noexcept;
     bool wake_idle_locked() noexcept;
     void rouse_nested_locked() noexcept;
     void note_load_locked() noexcept;
-    void make_thread() noexcept;
+    bool make_thread() noexcept;
     void refuse_all(std::exception_ptr why) noexcept;
     void run(worker& self) noexcept;
+    bool surplus_locked() const noexcept { return threads_ - making_ - guests_ > most_threads_; }
+    ticket* next_locked() const noexcept;
+    void serve(sync::unique_lock& lock, ticket& next) noexcept;
+    void put_back_locked(ticket& kept) noexcept;
     bool wait_for_ticket(sync::unique_lock& lock, worker& self) noexcept;
     void end(worker& self) noexcept;
     void join(std::unique_ptr<worker> ended) noexcept;
@@ -98,12 +112,15 @@ private:
 
     mutable sync::mutex mutex_;
     ready_list ready_;
-    std::size_t threads_ = 0;  ///< made or being made, and not about to end
-    std::size_t guests_ = 0;   ///< of those: in a producer or an alarm, and not counted against most_threads_
-    std::size_t alive_ = 0;    ///< and those that are
-    std::size_t coming_ = 0;   ///< of those: being made, woken, or returning; each looks for a ticket soon
-    worker* idle_ = nullptr;   ///< the one that became idle last comes first, so that the others can end
+    std::size_t for_workers_ = 0;  ///< of those in ready_: which a worker may serve as well
+    std::size_t threads_ = 0;      ///< made or being made, and not about to end
+    std::size_t making_ = 0;       ///< of those: being made; may come to nothing
+    std::size_t guests_ = 0;       ///< of those: in a producer or an alarm, and not counted against most_threads_
+    std::size_t alive_ = 0;        ///< and those that are
+    std::size_t coming_ = 0;       ///< of those: being made, woken, or returning; each looks for a ticket soon
+    worker* idle_ = nullptr;       ///< the one that became idle last comes first, so that the others can end
     sync::atomic<bool> crowded_{false};
+    sync::atomic<bool> wants_worker_{false};
     bool ending_ = false;
     sync::parker all_ended_;
 

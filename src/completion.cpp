@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
+#include <stdexcept>
 #include <utility>
 
 #include <penstock/completion_source.hpp>
 
 namespace penstock::inline v0::detail {
+
+void completion::begin_wait() {
+    const sync::lock_guard guard(mutex_);
+    if (std::exchange(awaited_, true)) throw std::logic_error("penstock: a completion_source was awaited twice");
+}
 
 bool completion::claim() noexcept {
     const sync::lock_guard guard(mutex_);

@@ -102,7 +102,8 @@ void stream_engine::kick_if_idle() noexcept {
 void stream_engine::taken(record& done) noexcept {
     vacate(done);
     taken_.store(taken_.load(std::memory_order_relaxed) + 1);
-    if (attention_.load() & (places_idle | puller_idle)) [[unlikely]] kick_if_idle();  // O2, with retire(), who found no room
+    if (attention_.load() & (places_idle | puller_idle)) [[unlikely]]
+        kick_if_idle();  // O2, with retire(), who found no room
 }
 
 /// `look`: also at what others have published since.
@@ -161,24 +162,32 @@ record* stream_engine::take_in_submission_order() noexcept {
 /// where its pump has ended no task since the last look, for a pump that moves on publishes soon by itself.
 void stream_engine::refill(bool all) noexcept {
     if (in_order_) return;
-    std::array<record*, pump::capacity> found;
-    const auto link = [&](std::size_t count) {
-        for (std::size_t i = 0; i < count; ++i) add_ready(*found[i]);
-    };
     if (launches_) return take_landed();
     while (published_more()) {
-        const std::size_t count = queue_.pop(found.data(), found.size());
-        dequeued_ += count;
-        for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(found[i], 1);  // all at once, not one by one
-        link(count);
-        if (count > 0 && !all) return;
+        if (pop_published() > 0 && !all) return;
     }
+    std::array<record*, pump::capacity> found;
     for (std::size_t number = 0; number < max_pumps_; ++number) {
         pump* from = pumps_[number].load(std::memory_order_acquire);
         if (!from || (!all && from->approx_outbox() == 0)) continue;
         const std::size_t ended = from->ended.load(std::memory_order_relaxed);
-        if (all || std::exchange(from->outbox_seen_at, ended) == ended) link(from->empty_outbox(found.data()));
+        if (!all && std::exchange(from->outbox_seen_at, ended) != ended) continue;
+        const std::size_t count = from->empty_outbox(found.data());
+        // What this pump has published meanwhile, it had finished before. It was counted, but others may have pushed
+        // and not counted: so not as long as the count says, but as long as there is something.
+        while (count > 0 && (pop_published() > 0 || published_more())) {
+        }
+        for (std::size_t i = 0; i < count; ++i) add_ready(*found[i]);
     }
+}
+
+std::size_t stream_engine::pop_published() noexcept {
+    std::array<record*, pump::capacity> found;
+    const std::size_t count = queue_.pop(found.data(), found.size());
+    dequeued_ += count;
+    for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(found[i], 1);  // all at once, not one by one
+    for (std::size_t i = 0; i < count; ++i) add_ready(*found[i]);
+    return count;
 }
 
 /// Records are pushed first and counted then, so the consumer may have popped more than are counted.

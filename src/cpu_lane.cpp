@@ -45,8 +45,8 @@ cpu_lane::cpu_lane(const executor_options& settings)
 cpu_lane::~cpu_lane() = default;
 
 void cpu_lane::shut_down() noexcept {
-    // A stream that is over may have tasks that still run, or wait, past its deadline, or a pump on its way from one lane to
-    // the other. Streams that are over may outlive the executor, and look at what is here.
+    // A stream that is over may have tasks that still run, or wait, past its deadline, or a pump on its way from one
+    // lane to the other. Streams that are over may outlive the executor, and look at what is here.
     const auto idle = [this] {
         if (serving_ > 0 || ringing_ > 0) return false;
         for (const stream_engine* live = streams_; live; live = live->next_live) {
@@ -133,6 +133,17 @@ bool cpu_lane::add_locked(ticket& ready) noexcept {
     return ring;
 }
 
+void cpu_lane::offer_to_workers() noexcept {
+    {
+        const sync::lock_guard guard(mutex_);
+        if (serving_ == workers_ || !blocking_->approx_wants_worker()) return;
+        ++serving_;
+        ++coming_;
+        count_waiting_locked();
+    }
+    ring();
+}
+
 void cpu_lane::withdraw_locked(ticket& ready) noexcept {
     ready_.remove(ready);
     count_waiting_locked();
@@ -172,7 +183,8 @@ void cpu_lane::serve() noexcept {
         if (!next) next = blocking_->take_for_worker();
         if (next) next->serve();
         lock.lock();
-        if (!next && ready_.empty()) break;
+        // Under the lock, with offer_to_workers(): who adds to the other lane afterwards finds this thread gone.
+        if (!next && ready_.empty() && !blocking_->approx_wants_worker()) break;
     }
     --serving_;
     count_waiting_locked();

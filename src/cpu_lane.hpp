@@ -77,6 +77,9 @@ public:
     /// Under mutex(): makes a ticket ready. Returns whether ring() must be called once the lock is free.
     [[nodiscard]] bool add_locked(ticket& ready) noexcept;
     void ring() noexcept { threads_->ring(); }
+    /// What waits in the blocking lane and a worker may serve as well has been added there: a worker that has gone
+    /// meanwhile comes back for it.
+    void offer_to_workers() noexcept;
     /// Under mutex(): takes a ready ticket back.
     void withdraw_locked(ticket& ready) noexcept;
     /// Under mutex().

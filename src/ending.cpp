@@ -38,7 +38,7 @@ stream_engine::stream_engine(std::shared_ptr<cpu_lane> lane, const options& sett
     }
     // Last of all: nothing throws any more.
     if (deadline_ && *deadline_ != clock::time_point::max() && open()) {
-        lane_->timing().set(alarm_.emplace(*this, *deadline_));
+        alarm_is_set_ = lane_->timing().set(alarm_.emplace(*this, *deadline_));
     }
 }
 
@@ -83,7 +83,7 @@ void stream_engine::go_off() noexcept {
             static_cast<void>(lane.add_locked(*alarm_));  // there is a worker for it
         }
     }
-    busy ? lane.blocking().add(*alarm_) : lane.ring();
+    busy ? lane.blocking().add(*alarm_) : lane.ring();  // which finds a thread for it, whatever the others do
 }
 
 void stream_engine::serve_alarm() noexcept {
@@ -152,13 +152,19 @@ bool stream_engine::at_end() noexcept {
         has_unstarted();
     }
     drop_waiting();
+    const std::uint32_t bits = attention_.load();
+    if (bits & stopping || (bits & failing && !in_order_)) drop_own();
     return all_accounted();
+}
+
+/// The consumer, after a stop or a failure: what it has pulled and not run, nobody else may ever look at.
+void stream_engine::drop_own() noexcept {
+    for (record* left = nullptr; own_ && (left = own_->advance());) start(*own_, *left);
 }
 
 record* stream_engine::next_at_deadline() {
     expire();
-    // What a waiting task pulled for itself and did not start: drops it.
-    for (record* left = nullptr; own_ && (left = own_->advance());) start(*own_, *left);
+    drop_own();
     refill(true);
     if (record* found = take_ready(false)) return found;
     return conclude();

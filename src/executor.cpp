@@ -36,7 +36,7 @@ struct posted_ticket final : ticket {
 void refuse_live_streams(cpu_lane& lane) {
     const sync::lock_guard guard(lane.mutex());
     for (const stream_engine* live = lane.first_live_locked(); live; live = live->next_live) {
-        if (live->has_live_parent_locked() || live->over()) continue;
+        if (live->has_live_parent_locked() || live->closing_locked() || live->over()) continue;
         misuse("an executor was destroyed while a stream of its was still at work");
     }
 }

@@ -220,9 +220,7 @@ void stream_engine::leave_launched(cpu_lane& lane) noexcept {
         if (away_.compare_exchange_weak(away, away - 1)) return;
     }
     const sync::lock_guard guard(lane.mutex());
-    if (away_.fetch_sub(1) != 1) return;
-    if (joiner_) joiner_->unpark();
-    lane.note_rest_locked();
+    if (away_.fetch_sub(1) == 1) come_to_rest_locked();
 }
 
 }  // namespace penstock::inline v0::detail

@@ -37,6 +37,8 @@ ticket_owner* pump::owner() const noexcept { return &engine; }
 /// A worker with a pump's place. When requeue() or retire() says so, the pump and the stream with it may be gone.
 void stream_engine::serve(pump& at) noexcept {
     const task_frame frame(*lane_, this);
+    // Whose turn it is after a batch: of those who wait for this kind of thread, wherever this pump was ready.
+    const bool on_worker = on_worker_thread();
     resting state;
     for (;;) {
         const std::uint32_t word = lane_->nap_word();  // before the reasons to nap are looked at, see cpu_lane::nap()
@@ -48,7 +50,7 @@ void stream_engine::serve(pump& at) noexcept {
         if (work(at)) {
             state.naps = 0;
             // Now the other streams' turn; this pump queues behind them.
-            if (at.off_workers ? lane_->blocking().approx_crowded() : lane_->crowded()) return requeue(at);
+            if (on_worker ? lane_->crowded() : lane_->blocking().approx_crowded()) return requeue(at);
         } else if (!rest(state) && retire(at)) {
             return;
         }
@@ -197,7 +199,9 @@ void stream_engine::rouse_nested() noexcept {
 /// this.
 void stream_engine::ring(cpu_lane& lane, bell whom, pump& ready) noexcept {
     if (whom == bell::workers) lane.ring();
-    if (whom == bell::blocking_threads) lane.blocking().add(ready);
+    if (whom != bell::blocking_threads) return;
+    lane.blocking().add(ready);
+    lane.offer_to_workers();
 }
 
 void stream_engine::set_places_locked(std::size_t places) noexcept {
@@ -252,7 +256,11 @@ void stream_engine::leave_locked(pump& at, bool with_place) noexcept {
     if (with_place) set_places_locked(places_.load() - 1);
     at.next_idle = idle_pumps_;
     idle_pumps_ = &at;
-    if (--inside_ > 0) return;
+    if (--inside_ == 0) come_to_rest_locked();
+}
+
+/// Nobody is inside, or no task away, any more: tells who joins the stream, and who destroys the executor.
+void stream_engine::come_to_rest_locked() noexcept {
     if (joiner_) joiner_->unpark();
     lane_->note_rest_locked();
 }
@@ -273,7 +281,6 @@ void stream_engine::join(bool may_serve) noexcept {
         lane_->withdraw_locked(*made);
         leave_locked(*made, true);
     }
-    lane_->forget_locked(*this);
     lane_->wake_nappers();
     joiner_ = &joined;
     // I6: who lets go of the stream last does so under the lock. When we have had it, that thread is out.
@@ -288,6 +295,9 @@ void stream_engine::join(bool may_serve) noexcept {
     }
     joiner_ = nullptr;
     lineage_->engine = nullptr;
+    // Only now: a stream that is over may be joined while its executor is being destroyed, and has tasks that need it.
+    lane_->forget_locked(*this);
+    lane_->note_rest_locked();
 }
 
 }  // namespace penstock::inline v0::detail

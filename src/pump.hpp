@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -85,6 +86,7 @@ struct alignas(64) pump final : ticket {
     void append(record& pulled) noexcept {
         const section guard(lock);
         const std::uint32_t at = hint(tail);
+        assert(at < capacity);
         items[at] = &pulled;
         set(tail, at + 1);
     }

@@ -90,7 +90,8 @@ record* stream_engine::pull_record() noexcept {
     try {
         if (!source_.pull(*pulled)) {
             records_.put_back(*pulled);
-            end_source(nullptr);
+            // One that was told to stop, and heeds that, has not come to its end: that it gives no more says nothing.
+            if (!(source_.pull_heeds_stop && attention_.load() & (stopping | failing))) end_source(nullptr);
             return nullptr;
         }
     } catch (...) {

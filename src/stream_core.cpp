@@ -29,7 +29,7 @@ void stream_core::taken(record& done) noexcept { engine_->taken(done); }
 bool stream_core::fail_in_transit(const record& done, std::exception_ptr error) noexcept {
     return engine_->fail_in_transit(done, std::move(error));
 }
-bool stream_core::wait_async(suspended_frame& consumer, const std::stop_token& until) noexcept {
+bool stream_core::wait_async(suspended_frame& consumer, const std::stop_token& until) {
     return engine_->wait_async(consumer, until);
 }
 void stream_core::woken() noexcept { engine_->woken(); }

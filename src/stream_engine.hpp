@@ -32,7 +32,7 @@ public:
     record* next(const wait_until& wait);
     void taken(record& done) noexcept;
     bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;
-    bool wait_async(suspended_frame& consumer, const std::stop_token& until) noexcept;
+    bool wait_async(suspended_frame& consumer, const std::stop_token& until);
     void interrupt() noexcept;
     void woken() noexcept;
     bool done() const noexcept;
@@ -88,6 +88,8 @@ public:
     bool has_live_parent_locked() const noexcept;
     /// Under the lane's mutex: whether no thread is inside, and no task away.
     bool at_rest_locked() const noexcept { return inside_ == 0 && away_.load() == 0; }
+    /// Under the lane's mutex: whether somebody is destroying it, or has.
+    bool closing_locked() const noexcept { return closing_; }
     const std::shared_ptr<lineage>& line() const noexcept { return lineage_; }
     stream_engine* next_live = nullptr;
     stream_engine* previous_live = nullptr;
@@ -162,6 +164,7 @@ private:
     static void ring(cpu_lane& lane, bell whom, pump& ready) noexcept;
     pump* fill_place_locked() noexcept;
     void leave_locked(pump& at, bool with_place) noexcept;
+    void come_to_rest_locked() noexcept;
     pump* idle_pump_locked() noexcept;
     pump* make_pump(std::size_t number) noexcept;
     void join(bool may_serve) noexcept;
@@ -172,6 +175,7 @@ private:
     record* take_in_completion_order(bool look) noexcept;
     record* take_in_submission_order() noexcept;
     void refill(bool all) noexcept;
+    std::size_t pop_published() noexcept;
     void add_ready(record& done) noexcept;
     void kick_if_idle() noexcept;
     bool published_more() const noexcept;
@@ -184,9 +188,10 @@ private:
     void set_helping(bool helping) noexcept;
     bool short_tasks() const noexcept;
     record* run_own_task(const wait_until& wait) noexcept;
-    void sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask) noexcept;
+    void sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask);
+    void announce(std::uint32_t bits);
     bool spin_for_result() noexcept;
-    bool doze(std::optional<clock::time_point> until) noexcept;
+    bool doze(std::optional<clock::time_point> until);
     bool results_come_fast() noexcept;
     bool result_visible() const noexcept;
     bool anything_to_do(bool nested, bool may_help, bool asks) noexcept;
@@ -202,6 +207,7 @@ private:
     void withdraw_alarm_locked() noexcept;
     bool all_accounted() const noexcept;
     bool at_end() noexcept;
+    void drop_own() noexcept;
     bool at_end_visible() const noexcept;
     record* next_at_deadline();
     record* conclude();

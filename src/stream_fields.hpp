@@ -160,6 +160,7 @@ struct stream_fields {
     /// under the mutex.
     sync::atomic<std::size_t> away_{0};
     std::optional<alarm> alarm_;
+    bool alarm_is_set_ = false;  ///< the consumer's: once it is, it need not be set again
 };
 
 }  // namespace penstock::inline v0::detail

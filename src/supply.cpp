@@ -88,7 +88,7 @@ bool stream_engine::retire_puller() noexcept {
 /// I6: the last thing that the puller, or who has entered from outside, does to the stream.
 void stream_engine::leave_elsewhere() noexcept {
     const sync::lock_guard guard(lane_->mutex());
-    if (--inside_ == 0 && joiner_) joiner_->unpark();
+    if (--inside_ == 0) come_to_rest_locked();
 }
 
 /// There is no blocking thread, and none can be made.
@@ -99,8 +99,11 @@ void stream_engine::refuse_puller(std::exception_ptr why) noexcept {
 
 /// A pump takes what was pulled elsewhere.
 bool stream_engine::fill_from_arrived(pump& at) noexcept {
-    if (arrived_.size() > 0) at.clear();
-    const std::size_t count = arrived_.take(batch_of(at), [&](record& task) { at.append(task); });
+    bool begun = false;  // with the first that is taken, and not before: more may arrive until then
+    const std::size_t count = arrived_.take(batch_of(at), [&](record& task) {
+        if (!std::exchange(begun, true)) at.clear();
+        at.append(task);
+    });
     call_for_help(attention_.load(), 0);  // O2, with retire_puller(); and what is left is others'
     return count > 0;
 }

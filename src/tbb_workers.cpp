@@ -6,6 +6,7 @@
 /// parallel algorithms inside the tasks leave to be stolen.
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <new>
 #include <utility>
 #include <vector>
@@ -28,8 +29,17 @@ struct worker_threads::state {
     static int slots(std::size_t count) { return static_cast<int>(std::max<std::size_t>(count, 2)); }
 
     struct open_wait {
-        tbb::task_group group;
-        tbb::task_handle held_open = group.defer([] {});
+        open_wait() : group(std::make_unique<tbb::task_group>()) {
+            try {
+                held_open = group->defer([] {});
+            } catch (...) {
+                // defer() counts a task before it allocates it: without memory the destructor would wait for that for ever.
+                static_cast<void>(group.release());
+                throw;
+            }
+        }
+        std::unique_ptr<tbb::task_group> group;
+        tbb::task_handle held_open;
     };
 
     tbb::task_arena arena;
@@ -48,7 +58,7 @@ worker_threads::worker_threads(std::size_t count, const std::function<void(std::
     : state_(std::make_unique<state>(count, std::move(serve))) {
     const std::exception_ptr error =
         start_threads(state_->threads, count, started, [all = state_.get()](std::size_t index) {
-            all->arena.execute([&] { all->waits[index].group.wait(); });
+            all->arena.execute([&] { all->waits[index].group->wait(); });
         });
     if (!error) return;
     state_->join();

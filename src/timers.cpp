@@ -19,8 +19,8 @@ using clock = std::chrono::steady_clock;
 /// How many frames are handled at a time, so that others get at the wheel meanwhile.
 constexpr std::size_t most_at_once = 256;
 
-/// Where one wait ends after the other, to wake a worker for each would cost more than the tasks do: they are looked at no
-/// more often than this. A wait that ends alone ends on time.
+/// Where one wait ends after the other, to wake a worker for each would cost more than the tasks do: they are looked at
+/// no more often than this. A wait that ends alone ends on time.
 constexpr auto shortest_round = std::chrono::duration_cast<clock::duration>(std::chrono::milliseconds(1)).count();
 
 timer_wheel::rep now() noexcept { return clock::now().time_since_epoch().count(); }
@@ -167,14 +167,14 @@ void timers::stop(const stream_engine& of) noexcept {
     lane_.add_all(stopped);
 }
 
-void timers::set(alarm& set) noexcept {
+bool timers::set(alarm& set) noexcept {
     bool earliest = false;
     {
         const sync::lock_guard guard(mutex_);
         try {
             if (!thread_.joinable()) thread_ = sync::thread([this] { run(); });
         } catch (...) {
-            return;
+            return false;
         }
         alarm* before = last_alarm_;  // deadlines are mostly set in the order in which they come
         while (before && before->until > set.until) before = before->earlier;
@@ -186,6 +186,7 @@ void timers::set(alarm& set) noexcept {
         earliest = first_alarm_ == &set;
     }
     if (earliest) changed_.unpark();
+    return true;
 }
 
 bool timers::cancel(alarm& set) noexcept {

@@ -74,8 +74,9 @@ public:
     /// the stream's stop has been requested before this is called.
     void stop(const stream_engine& of) noexcept;
 
-    /// Sets an alarm. Without a thread it never goes off: those who wait have to look at the clock themselves.
-    void set(alarm& set) noexcept;
+    /// Sets an alarm. False: it will not go off, for there is no thread and none can be made; those who wait have to look
+    /// at the clock themselves.
+    [[nodiscard]] bool set(alarm& set) noexcept;
     /// False: it is not set any more; if it has gone off, its stream was held before this returns.
     bool cancel(alarm& set) noexcept;
 

@@ -2,6 +2,7 @@
 /// The consumer waits, and is woken. README.md, "The consumer" and "The race that must not happen".
 #include <algorithm>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 
@@ -29,7 +30,7 @@ constexpr unsigned slow_sleep_weighs = 8;
 }  // namespace
 
 /// Parks until there may be something to do, `until` at the latest.
-void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask) noexcept {
+void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask) {
     if (deadline_ && (!until || *deadline_ < *until)) until = deadline_;
     if (launches_) {
         if (results_come_fast() && doze(until)) return;
@@ -49,11 +50,17 @@ void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, b
     const std::uint32_t bits =
         consumer_waits | (may_help ? consumer_helps : 0U) | (nested || asks ? consumer_nested : 0U);
     awaited_.store(in_order_ ? order_taken_->link.load(std::memory_order_acquire) : nullptr);
-    attention_.fetch_or(bits);
+    announce(bits);
     // O2, with run_batch(), publish(), fill() and end_source(): what they did is seen now, or they see the
     // announcement.
     if (!anything_to_do(nested, may_help, asks)) consumer_.park(until);
     attention_.fetch_and(~(bits | consumer_roused));
+}
+
+/// Says that the consumer waits. It has taken back what it said before: if somebody says so already, it is another.
+void stream_engine::announce(std::uint32_t bits) {
+    if (!(attention_.fetch_or(bits) & (consumer_waits | consumer_dozes))) return;
+    throw std::logic_error("penstock: a stream has two consumers: one waits for a result while another one does");
 }
 
 /// The consumer of a stream that launches its tasks, about to sleep: whether it has hardly ever slept for long of late.
@@ -72,11 +79,11 @@ bool stream_engine::results_come_fast() noexcept {
 /// Where short tasks end all the time, to be woken for each would cost more than the tasks. Sleeps until a good number
 /// of results are published, but no longer than a nap; pumps look at it after a batch, not after a task. Returns
 /// whether anything came.
-bool stream_engine::doze(std::optional<clock::time_point> until) noexcept {
+bool stream_engine::doze(std::optional<clock::time_point> until) {
     const std::size_t published = published_.load();
     doze_target_.store(published +
                        std::clamp<std::size_t>(fair_share_, 1, launches_ ? most_landed_to_doze_for : most_to_doze_for));
-    attention_.fetch_or(consumer_dozes);
+    announce(consumer_dozes);
     const auto nap = clock::now() + longest_doze;
     if (published_.load() == published && !at_end_visible()) {  // O2, with publish() and end_source()
         consumer_.park(until ? std::min(*until, nap) : nap);
@@ -109,10 +116,8 @@ bool stream_engine::result_visible() const noexcept {
 /// Announced as waiting: exact (O2).
 bool stream_engine::anything_to_do(bool nested, bool may_help, bool asks) noexcept {
     const bool unstarted = has_unstarted();  // first of all: it visits every batch
-    if (launches_) {
-        published_.load();  // O2, with land(): what it counted before is seen below
-        drop_waiting();     // O2, with request_stop()
-    }
+    if (launches_) published_.load();        // O2, with land(): what it counted before is seen below
+    drop_waiting();                          // O2, with request_stop()
     if (result_visible()) return true;
     refill(true);
     if (ready_first_) return true;
@@ -158,7 +163,13 @@ void stream_engine::rouse_nested_consumer_locked() noexcept {
 }
 
 /// As sleep(), for a consumer that is a coroutine. It must not go on elsewhere while this thread still looks.
-bool stream_engine::wait_async(suspended_frame& consumer, const std::stop_token& until) noexcept {
+bool stream_engine::wait_async(suspended_frame& consumer, const std::stop_token& until) {
+    if (alarm_ && !alarm_is_set_ && !(alarm_is_set_ = lane_->timing().set(*alarm_))) {
+        // There is no thread for timers: it looks at the clock itself, in turn with the others on its worker.
+        make_ready(consumer);
+        return true;
+    }
+    if (attention_.load() & (consumer_waits | consumer_dozes)) announce(0);  // another one waits: throws
     async_.store(announcing);
     awaited_.store(in_order_ ? order_taken_->link.load(std::memory_order_acquire) : nullptr);
     attention_.fetch_or(consumer_waits);

@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
@@ -80,6 +81,7 @@ public:
     explicit erased_job_of(J&& job) : job_(std::forward<J>(job)) {}
     launched proceed(const std::stop_token& token) override {
         rest_.emplace(element_runner<Job>()(job_, token));
+        rest_->require_unbegun();
         return launched::begun;
     }
     task<T>& coroutine() noexcept override { return *rest_; }
@@ -97,8 +99,8 @@ private:
 /// What a function or a blocking job gives is converted to T; if T is void, it is ignored. Move-only; run once. A
 /// lambda that is a coroutine may have captures here, for the any_job keeps it until the task has ended.
 ///
-/// Cost: one allocation, and a virtual call or two when it runs. Tasks are handed over one by one, and not in batches as
-/// plain functions are: a stream of one kind is faster without it.
+/// Cost: one allocation, and a virtual call or two when it runs. Tasks are handed over one by one, and not in batches
+/// as plain functions are: a stream of one kind is faster without it.
 template <class T>
 class any_job {
     static_assert(std::is_same_v<T, typename detail::task_result<T>::type>,
@@ -117,7 +119,10 @@ public:
     }
 
     /// For as_completed: what detail::erased_job says.
-    detail::launched proceed(const std::stop_token& token) { return job_->proceed(token); }
+    detail::launched proceed(const std::stop_token& token) {
+        if (!job_) throw std::logic_error("penstock: an any_job that was moved from can not be run");
+        return job_->proceed(token);
+    }
     T call(const std::stop_token& token) { return job_->call(token); }
     task<T>& coroutine() noexcept { return job_->coroutine(); }
 

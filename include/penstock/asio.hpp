@@ -138,7 +138,7 @@ private:
 };
 
 /// What Asio calls, or drops.
-template <class Operation>
+template <class Operation, class... Args>
 class asio_handler {
 public:
     using executor_type = typename Operation::strand;
@@ -155,10 +155,10 @@ public:
         operation_->leave();
     }
 
-    template <class... Given>
-    void operator()(Given&&... given) {
+    /// As the signature says: what is given may be of other types, which convert.
+    void operator()(Args... given) {
         Operation& operation = *std::exchange(operation_, nullptr);
-        operation.set(std::forward<Given>(given)...);
+        operation.set(std::move(given)...);
         operation.leave();
     }
     executor_type get_executor() const noexcept { return executor_; }
@@ -170,31 +170,30 @@ private:
     cancellation_slot_type slot_;
 };
 
+/// What an operation gives: nothing, one value, or several.
 template <class... Args>
-struct asio_values {
-    using type = std::tuple<Args...>;
-};
-template <class T>
-struct asio_values<T> {
-    using type = T;
-};
-template <>
-struct asio_values<> {
-    using type = void;
+struct asio_values
+    : std::conditional<(sizeof...(Args) < 2), std::tuple_element_t<0, std::tuple<Args..., void>>, std::tuple<Args...>> {
 };
 /// What an operation's handler is given, without the error before it.
 template <class... Args>
 struct asio_result : asio_values<Args...> {
+    template <class Operation>
+    using handler = asio_handler<Operation, Args...>;
     static constexpr bool begins_with_error = false;
 };
 template <class Error, class... Args>
 requires std::same_as<Error, ::asio::error_code> || std::same_as<Error, std::exception_ptr>
 struct asio_result<Error, Args...> : asio_values<Args...> {
+    template <class Operation>
+    using handler = asio_handler<Operation, Error, Args...>;
     static constexpr bool begins_with_error = true;
 };
 
-template <class Result, class Initiation, class... Args>
+template <class Completion, class Initiation, class... Args>
 class asio_operation final : public asio_wait<::asio::associated_executor_t<Initiation>> {
+    using handler = typename Completion::template handler<asio_operation>;
+
 public:
     explicit asio_operation(Initiation& initiation, Args&... arguments) noexcept
         : initiation_(initiation), arguments_(arguments...) {}
@@ -212,7 +211,7 @@ public:
         const auto through = this->make_strand(::asio::get_associated_executor(initiation_));
         try {
             const auto begin = [&](Args&... given) {
-                std::move(initiation_)(asio_handler<asio_operation>(*this, through), std::move(given)...);
+                std::move(initiation_)(handler(*this, through), std::move(given)...);
             };
             std::apply(begin, arguments_);
         } catch (...) {  // the handler may have been taken all the same; then it is waited for
@@ -220,7 +219,7 @@ public:
         }
         return this->wait(std::move(token));
     }
-    Result await_resume() {
+    auto await_resume() -> typename Completion::type {
         this->end_wait();
         if (refused_) std::rethrow_exception(std::exchange(refused_, nullptr));
         return outcome_.take();
@@ -230,7 +229,7 @@ public:
     void set_error(std::exception_ptr error) noexcept { outcome_.set_error(std::move(error)); }
     template <class... Given>
     void set(Given&&... given) {
-        if constexpr (asio_result<std::decay_t<Given>...>::begins_with_error) {
+        if constexpr (Completion::begins_with_error) {
             set_after(std::forward<Given>(given)...);
         } else {
             set_value(std::forward<Given>(given)...);
@@ -269,7 +268,7 @@ private:
 
     Initiation& initiation_;
     std::tuple<Args&...> arguments_;
-    task_outcome<Result> outcome_;
+    task_outcome<typename Completion::type> outcome_;
     std::exception_ptr refused_;
 };
 
@@ -283,15 +282,15 @@ namespace asio {
 /// signature.
 template <class R, class... Args>
 class async_result<penstock::use_task_t, R(Args...)> {
-    using result = typename penstock::detail::asio_result<std::decay_t<Args>...>::type;
+    using completion = penstock::detail::asio_result<std::decay_t<Args>...>;
 
 public:
-    using return_type = penstock::task<result>;
+    using return_type = penstock::task<typename completion::type>;
 
     /// Everything by value: it is kept in the frame until the task is awaited.
     template <class Initiation, class... Given>
     static return_type initiate(Initiation initiation, penstock::use_task_t, Given... given) {
-        penstock::detail::asio_operation<result, Initiation, Given...> operation(initiation, given...);
+        penstock::detail::asio_operation<completion, Initiation, Given...> operation(initiation, given...);
         co_return co_await operation;
     }
 };

@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
@@ -29,6 +30,8 @@ public:
     /// The outcome is there.
     void publish() noexcept;
 
+    /// There is one wait. Throws std::logic_error if this is another.
+    void begin_wait();
     /// Waits. False if there is no need to: the outcome is there, or a stop has been requested.
     bool wait(suspended_frame& by) noexcept;
     /// By the stop's callback.
@@ -39,6 +42,7 @@ public:
 private:
     sync::mutex mutex_;
     suspended_frame* waiting_ = nullptr;
+    bool awaited_ = false;
     bool claimed_ = false;
     bool ready_ = false;
     bool stopped_ = false;
@@ -54,7 +58,10 @@ class completion_awaiter final : public native_awaitable {
 public:
     explicit completion_awaiter(std::shared_ptr<completion_state<T>> state) noexcept : state_(std::move(state)) {}
 
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() const {
+        state_->begin_wait();
+        return false;
+    }
     template <std::derived_from<task_promise_base> Promise>
     bool await_suspend(std::coroutine_handle<Promise> waiting) {
         suspended_frame& frame = waiting.promise();
@@ -81,20 +88,21 @@ private:
 }  // namespace detail
 
 /// One end of a wait: `co_await source.wait()` in a task goes on when somebody, anywhere, calls set_value() or
-/// set_exception(). Move-only: typically kept by the task, and referred to by a callback that it has handed out; or moved
-/// into the callback, when wait() has been called before.
+/// set_exception(). Move-only: typically kept by the task, and referred to by a callback that it has handed out; or
+/// moved into the callback, when wait() has been called before.
 ///
-/// If it is destroyed before it was set, the wait throws broken_task. A stop of the stream ends the wait with `stopped`; it
-/// may be set after that all the same.
+/// If it is destroyed before it was set, the wait throws broken_task. A stop of the stream ends the wait with
+/// `stopped`; it may be set after that all the same.
 ///
-/// Who calls it must keep it alive for as long as the call takes to begin, and no longer: once one call has ended the wait,
-/// the task may go on and destroy it before that call returns, which does no harm. But a source that the task keeps, and a
-/// callback only refers to, is gone when something else has ended the wait first: a stop, a deadline, or another caller.
-/// Where that can happen, and the callback can not be withdrawn before the task goes on, move the source into the callback
-/// (call wait() first, and await what it gave), or share it between the two by a std::shared_ptr.
+/// Who calls it must keep it alive for as long as the call takes to begin, and no longer: once one call has ended the
+/// wait, the task may go on and destroy it before that call returns, which does no harm. But a source that the task
+/// keeps, and a callback only refers to, is gone when something else has ended the wait first: a stop, a deadline, or
+/// another caller. Where that can happen, and the callback can not be withdrawn before the task goes on, move the
+/// source into the callback (call wait() first, and await what it gave), or share it between the two by a
+/// std::shared_ptr.
 ///
-/// Threads: set_value() and set_exception() from any, also within the await_suspend() of an awaitable; wait() once, by a
-/// task. Cost: one allocation; a lock for each call.
+/// Threads: set_value() and set_exception() from any, also within the await_suspend() of an awaitable; wait() once, by
+/// a task. Cost: one allocation; a lock for each call.
 template <class T = void>
 class completion_source {
 public:
@@ -111,24 +119,28 @@ public:
 
     /// Ends the wait with a value. False if it was set before; the value is then left alone.
     template <class... Args>
-        requires(std::is_void_v<T> ? sizeof...(Args) == 0 : std::is_constructible_v<T, Args && ...>)
-    bool set_value(Args&&... args) {
+    requires(std::is_void_v<T> ? sizeof...(Args) == 0
+                               : std::is_constructible_v<T, Args&&...>) bool set_value(Args&&... args) {
         return set([&](auto& outcome) { outcome.set_value(std::forward<Args>(args)...); });
     }
-    /// Ends the wait with an exception. False if it was set before.
+    /// Ends the wait with an exception. False if it was set before. Null is std::invalid_argument.
     bool set_exception(std::exception_ptr error) {
+        if (!error) throw std::invalid_argument("penstock: completion_source::set_exception() was given no exception");
         return set([&](auto& outcome) { outcome.set_error(std::move(error)); });
     }
 
-    /// To be awaited, in a task.
-    auto wait() { return detail::completion_awaiter<T>(state_); }
+    /// To be awaited, in a task, once: awaiting it again is std::logic_error.
+    auto wait() {
+        if (!state_) throw std::logic_error("penstock: a completion_source that was moved from can not be awaited");
+        return detail::completion_awaiter<T>(state_);
+    }
 
 private:
     template <class Write>
     bool set(Write write) {
         // Not state_ itself: the task that goes on may destroy this object.
         const std::shared_ptr<detail::completion_state<T>> state = state_;
-        if (!state->claim()) return false;
+        if (!state || !state->claim()) return false;
         try {
             write(state->outcome);
         } catch (...) {

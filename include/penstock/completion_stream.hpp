@@ -62,7 +62,8 @@ class sole_consumer {
 public:
     explicit sole_consumer(sync::atomic<bool>& taken) : taken_(taken) {
         if (taken_.exchange(true)) {
-            throw std::logic_error("penstock: a stream has two consumers: async_next() was awaited while another one was");
+            throw std::logic_error(
+                "penstock: a stream has two consumers: async_next() was awaited while another one was");
         }
     }
     sole_consumer(const sole_consumer&) = delete;
@@ -86,15 +87,18 @@ task<std::optional<completed<T, In>>> take_async(stream_state<T, In>* state) {
 }
 
 inline void close_core(stream_core* core) noexcept { core->close_elsewhere(); }
-inline task<> close_async(stream_core* core) { co_await run_blocking(&close_core, core); }
+inline task<> close_async(stream_core* core) {
+    core->request_stop();  // at once: there may be no thread before tasks of this very stream have heard of it
+    co_await run_blocking(&close_core, core);
+}
 
 }  // namespace detail
 
 /// Gives finished tasks one by one. An input range, to be run through once; move-only. It has started when it is made.
 ///
-/// Leaving it at any point is safe: the destructor stops pulling, sets the tasks' stop token, drops what has not started and
-/// waits for what has. When it has returned, no user code of this stream runs or will run. A stream that is destroyed
-/// inside one of its own tasks would wait for itself: that is reported on stderr and terminates.
+/// Leaving it at any point is safe: the destructor stops pulling, sets the tasks' stop token, drops what has not
+/// started and waits for what has. When it has returned, no user code of this stream runs or will run. A stream that is
+/// destroyed inside one of its own tasks would wait for itself: that is reported on stderr and terminates.
 ///
 /// Threads: one consumer at a time. request_stop(), done() and stats() may be called from any thread while it lives.
 /// Cost: memory for limit + buffer records and one pump for each worker, made as they are first needed.
@@ -116,31 +120,34 @@ public:
 
     /// The first element waits for its result. Called again, it gives the current element.
     iterator begin() {
-        if (!std::exchange(state_->begun, true)) state_->take({}, state_->current);
+        if (!std::exchange(state_->begun, true)) state_->take_here({}, state_->current);
         return iterator(state_.get());
     }
     std::default_sentinel_t end() const noexcept { return {}; }
 
-    /// The next result; waits for it. nullopt: the source has ended and everything was taken. Throws, once, what ended the
-    /// stream early: the producer's exception, the first error (on_error::stop), timed_out, or stopped; then nullopt.
+    /// The next result; waits for it. nullopt: the source has ended and everything was taken. Throws, once, what ended
+    /// the stream early: the producer's exception, the first error (on_error::stop), timed_out, or stopped; then
+    /// nullopt.
     std::optional<completed<T, In>> next() { return take({}); }
 
     /// The next result if there is one; never waits and runs no task.
     std::optional<completed<T, In>> try_next() { return take({.time = {}, .may_wait = false, .may_help = false}); }
 
-    /// The next result if there is one within `patience`, in any unit; a huge one means: as long as it takes. Runs no task,
-    /// except inside a task.
+    /// The next result if there is one within `patience`, in any unit; a huge one means: as long as it takes. Runs no
+    /// task, except inside a task.
     template <class R, class P>
     std::optional<completed<T, In>> next_for(std::chrono::duration<R, P> patience) {
         return take({.time = detail::saturating_deadline(patience), .may_wait = true, .may_help = false});
     }
 
-    /// co_await async_next(), in a task<T>: as next(), but waits without holding a thread. Awaiting it while another task
-    /// does is std::logic_error. A stop of that task ends the wait with `stopped`, options::deadline with `timed_out`.
+    /// co_await async_next(), in a task<T>: as next(), but waits without holding a thread. Awaiting it while another
+    /// task does is std::logic_error. A stop of that task ends the wait with `stopped`, options::deadline with
+    /// `timed_out`.
     task<std::optional<completed<T, In>>> async_next() { return detail::take_async(state_.get()); }
 
-    /// co_await async_join(), in a task<T> that leaves the stream before its end: stops it and waits until no user code of it
-    /// runs, on a thread that may block. Destroying the stream afterwards waits for nothing.
+    /// co_await async_join(), in a task<T> that leaves the stream before its end: stops it and waits until no user code
+    /// of it runs, on a thread that may block. Afterwards the stream gives nothing more, and destroying it waits for
+    /// nothing.
     task<> async_join() { return detail::close_async(&*state_->core); }
 
     /// Pulls nothing more and drops what has not started; what has started is still delivered. Then next() throws
@@ -153,12 +160,13 @@ public:
     stream_stats stats() const noexcept { return state_->core->stats(); }
 
     /// For as_completed.
-    explicit completion_stream(std::unique_ptr<detail::stream_state<T, In>> state) noexcept : state_(std::move(state)) {}
+    explicit completion_stream(std::unique_ptr<detail::stream_state<T, In>> state) noexcept
+        : state_(std::move(state)) {}
 
 private:
     std::optional<completed<T, In>> take(const detail::wait_until& wait) {
         std::optional<completed<T, In>> result;
-        state_->take(wait, result);
+        state_->take_here(wait, result);
         return result;
     }
 
@@ -178,7 +186,7 @@ public:
     completed<T, In>& operator*() const noexcept { return *state_->current; }
     completed<T, In>* operator->() const noexcept { return &*state_->current; }
     iterator& operator++() {
-        state_->take({}, state_->current);
+        state_->take_here({}, state_->current);
         return *this;
     }
     void operator++(int) { ++*this; }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <tuple>
 #include <type_traits>
@@ -24,16 +25,16 @@
 namespace penstock {
 inline namespace v0 {
 
-/// A coroutine that runs as a task of a stream, or is awaited by one. Lazy: it begins when the stream admits it, or when it
-/// is awaited. While it waits (in sleep_for(), run_blocking(), for another task or any awaitable) it holds its slot in the
-/// stream, and no thread. It goes on on a worker, whoever ended the wait.
+/// A coroutine that runs as a task of a stream, or is awaited by one. Lazy: it begins when the stream admits it, or
+/// when it is awaited. While it waits (in sleep_for(), run_blocking(), for another task or any awaitable) it holds its
+/// slot in the stream, and no thread. It goes on on a worker, whoever ended the wait.
 ///
-/// What it returns is moved out to who awaits it, or into the stream's result; so are exceptions. A task that is destroyed
-/// before it was awaited has never begun.
+/// What it returns is moved out to who awaits it, or into the stream's result; so are exceptions. A task that is
+/// destroyed before it was awaited has never begun.
 ///
 /// Parameters are kept in the frame as their types say: by reference only what lives until the task has ended. With a
-/// function of as_completed, the input does. A lambda that is a coroutine keeps its captures in the lambda, which must live
-/// as long: the stream keeps its function, and a task keeps what it was made from only if that is a parameter.
+/// function of as_completed, the input does. A lambda that is a coroutine keeps its captures in the lambda, which must
+/// live as long: the stream keeps its function, and a task keeps what it was made from only if that is a parameter.
 ///
 /// Threads: a task runs on one thread at a time. Cost: a frame from the heap for each; an await of a ready task some
 /// nanoseconds; no stack, however long a chain of awaits is. Awaited tasks may nest 10^5 deep, and more.
@@ -56,8 +57,12 @@ public:
         if (frame_) frame_.destroy();
     }
 
-    /// co_await the_task: begins it, and goes on when it has ended, with its value or its exception. Once.
-    bool await_ready() const noexcept { return false; }
+    /// co_await the_task: begins it, and goes on when it has ended, with its value or its exception. Once; again, or
+    /// after it was moved from, it is std::logic_error.
+    bool await_ready() const {
+        require_unbegun();
+        return false;
+    }
     template <std::derived_from<detail::task_promise_base> Promise>
     void await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
         detail::task_root* root = awaiting.promise().root;
@@ -67,6 +72,11 @@ public:
     }
     T await_resume() { return frame_.promise().take(); }
 
+    /// For as_completed: throws std::logic_error if it can not be begun.
+    void require_unbegun() const {
+        if (!frame_) throw std::logic_error("penstock: a task that was moved from can not be awaited or run");
+        if (frame_.promise().root) throw std::logic_error("penstock: a task can be awaited once");
+    }
     /// For as_completed: the frame, to be begun.
     std::coroutine_handle<> begin(detail::task_root& root) noexcept {
         frame_.promise().root = &root;
@@ -269,15 +279,15 @@ inline auto yield() noexcept { return detail::yield_awaiter(); }
 /// co_await current_stop_token(): the stream's. Does not wait.
 inline auto current_stop_token() noexcept { return detail::token_awaiter(); }
 
-/// co_await run_blocking(f, args...): calls f(args...) on a thread that may block, and gives what it returns or throws; the
-/// task holds no worker meanwhile, and goes on on one. f and args are copied or moved into the task's frame.
+/// co_await run_blocking(f, args...): calls f(args...) on a thread that may block, and gives what it returns or throws;
+/// the task holds no worker meanwhile, and goes on on one. f and args are copied or moved into the task's frame.
 ///
-/// Give it what f needs as arguments, as here, rather than as captures of a lambda made in the same expression: g++ 12.2
-/// destroys those twice.
+/// Give it what f needs as arguments, as here, rather than as captures of a lambda made in the same expression:
+/// g++ 12.2 destroys those twice.
 template <class F, class... Args>
 auto run_blocking(F&& f, Args&&... args) {
     return detail::blocking_awaiter<std::decay_t<F>, std::decay_t<Args>...>(std::in_place, std::forward<F>(f),
-                                                                           std::forward<Args>(args)...);
+                                                                            std::forward<Args>(args)...);
 }
 
 }  // namespace v0

@@ -48,7 +48,10 @@ struct begun_task<task<U>> : begun_rest<task<U>>, task_root {
     static constexpr bool may_block = false;
     static constexpr bool may_suspend = true;
 
-    launched proceed(const std::stop_token&) noexcept { return launched::begun; }
+    launched proceed(const std::stop_token&) {
+        this->rest.get().require_unbegun();
+        return launched::begun;
+    }
     task<U>& coroutine() noexcept { return this->rest.get(); }
 };
 

@@ -16,7 +16,7 @@ namespace penstock::inline v0::detail {
 /// Where a record is, and so who owns it.
 enum class stage : std::uint8_t {
     vacant,    ///< no task in it; owned by the free list, so by the holder of the producer's turn or by the consumer
-    admitted,  ///< pulled, not started; owned by the pump in whose batch it is
+    admitted,  ///< pulled, not started; owned by the pump in whose batch it is, or by those that have arrived
     running,   ///< owned by the thread that runs it
     finished,  ///< has an outcome; owned by the pump's outbox, then by the completion queue, then by the consumer
     dropped,   ///< will never run; owned as if finished

@@ -77,6 +77,8 @@ public:
     bool blocks = false;
     /// Set by the typed part: pull() may block, and is to be called on a thread that may.
     bool pull_blocks = false;
+    /// And if its end may be that it was told to stop.
+    bool pull_heeds_stop = false;
     /// And the feed that it pulls from, if it is one. Then pull() is called only when something is there.
     feed_core* fed = nullptr;
 };
@@ -106,8 +108,9 @@ public:
     bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;
 
     /// The consumer is a coroutine that has found nothing: has it made ready when it should look again. False: it
-    /// should at once. A stop that `until` sees is something to look at.
-    bool wait_async(suspended_frame& consumer, const std::stop_token& until) noexcept;
+    /// should at once. A stop that `until` sees is something to look at. Throws std::logic_error if somebody waits
+    /// already.
+    bool wait_async(suspended_frame& consumer, const std::stop_token& until);
     /// Has it look again: that stop has been requested. Threads: any.
     void interrupt() noexcept;
     /// It has been made ready, and goes on.
@@ -120,7 +123,7 @@ public:
     /// Stops pulling, drops what has not started, waits until no thread is inside the stream, destroys what was not
     /// taken. Afterwards next() finds nothing.
     void close() noexcept;
-    /// The same on a thread that is not to run any of the stream's tasks.
+    /// The same on a thread that is not to run any of the stream's tasks that need a worker.
     void close_elsewhere() noexcept;
 
 private:

@@ -2,7 +2,9 @@
 /// What a completion_stream holds.
 #pragma once
 
+#include <atomic>
 #include <optional>
+#include <stdexcept>
 
 #include <penstock/completed.hpp>
 #include <penstock/detail/record.hpp>
@@ -20,6 +22,14 @@ public:
     sync::atomic<bool> async_consumer{false};  ///< a coroutine is in async_next()
     std::optional<stream_core> core;
 
+    /// The same by a consumer that is no coroutine.
+    void take_here(const wait_until& wait, std::optional<completed<T, In>>& into) {
+        if (async_consumer.load(std::memory_order_relaxed)) {
+            throw std::logic_error(
+                "penstock: a stream has two consumers: next() was called while async_next() was awaited");
+        }
+        take(wait, into);
+    }
     /// Moves the next result out of its record, which then makes room for another task.
     void take(const wait_until& wait, std::optional<completed<T, In>>& into) {
         into.reset();

@@ -40,7 +40,7 @@ struct ticket {
 
     /// On a thread of the lane, without a lock. The ticket may be gone when it returns.
     virtual void serve() noexcept = 0;
-    /// Instead of serve(), by the thread that added the ticket: there is no thread for it, and none can be made.
+    /// Instead of serve(), by a thread that could not make another: there is none for it.
     virtual void refuse(std::exception_ptr) noexcept {}
     /// The stream that this is a part of, if any.
     virtual ticket_owner* owner() const noexcept { return nullptr; }

@@ -58,6 +58,7 @@ public:
         this->launches = launches_tasks;
         this->blocks = may_block && !may_suspend;
         this->pull_blocks = pull_blocks<Puller>;
+        this->pull_heeds_stop = Puller::wants_token;
         this->fed = fed_by(puller_);
         this->stop = std::stop_source();
         if constexpr (wants_token) token_ = this->stop.get_token();
