@@ -189,9 +189,9 @@ TEST_P(AnyJob, KeepsTheCapturesOfACoroutineUntilItHasEnded) {
             co_return *kept;
         });
     }
-    for (auto& done : penstock::as_completed(ex, std::move(jobs), with(20))) {
-        EXPECT_EQ(static_cast<std::size_t>(done.get()), done.index());
-    }
+    auto stream = penstock::as_completed(ex, std::move(jobs), with(20));
+    for (auto& done : stream) EXPECT_EQ(static_cast<std::size_t>(done.get()), done.index());
+    EXPECT_EQ(stream.stats().taken, 100U);
 }
 
 TEST_P(AnyJob, IsStoppedWhereverItIs) {
@@ -201,9 +201,8 @@ TEST_P(AnyJob, IsStoppedWhereverItIs) {
         stream.request_stop();
         std::size_t delivered = static_cast<std::size_t>(round) * 3;
         EXPECT_THROW(while (stream.next())++ delivered, penstock::stopped);
-        const auto stats = stream.stats();
-        EXPECT_EQ(stats.taken, delivered);
-        EXPECT_EQ(stats.pulled, stats.taken + stats.dropped);
+        EXPECT_EQ(stream.stats().taken, delivered);
+        EXPECT_TRUE(support::eventually_all_accounted(stream));
     }
 }
 
@@ -224,6 +223,22 @@ TEST_P(AnyJob, FailsFast) {
                                          settings);
     EXPECT_THROW(support::drain(stream), test_error);
     EXPECT_FALSE(stream.next());
+}
+
+TEST_P(AnyJob, ThatWasMovedFromIsAnErrorOfItsOwn) {
+    std::vector<any_job<int>> jobs;
+    for (int i = 0; i < 4; ++i) jobs.emplace_back([i] { return i; });
+    { const any_job<int> moved = std::move(jobs[1]); }
+    auto stream = penstock::as_completed(ex, std::move(jobs), with(2));
+    std::size_t values = 0;
+    for (auto& done : stream) {
+        if (done.index() == 1) {
+            EXPECT_THROW(done.get(), std::logic_error);
+        } else {
+            ++values;
+        }
+    }
+    EXPECT_EQ(values, 3U);
 }
 
 }  // namespace

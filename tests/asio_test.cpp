@@ -64,6 +64,7 @@ protected:
             },
             with(20));
         for (auto& done : stream) EXPECT_NO_THROW(done.get());
+        EXPECT_EQ(stream.stats().taken, static_cast<std::size_t>(count));
     }
 
     /// What a worker was doing before, it has done when this returns.
@@ -192,11 +193,10 @@ TEST_P(AsioTask, EchoesOverLoopback) {
 }
 
 TEST_P(AsioTask, ThrowsTheErrorOfAnOperation) {
-    tcp::endpoint nobody;
-    {
-        const tcp::acceptor closed(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-        nobody = closed.local_endpoint();
-    }
+    tcp::acceptor deaf(io);  // keeps the port, and does not listen
+    deaf.open(tcp::v4());
+    deaf.bind(tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    const tcp::endpoint nobody = deaf.local_endpoint();
     run(50, [&](int i) -> task<> {
         tcp::socket socket(io);
         std::error_code code;
@@ -215,6 +215,16 @@ TEST_P(AsioTask, ThrowsTheErrorOfAnOperation) {
             thrown = error.code;
         }
         EXPECT_EQ(thrown, i);
+
+        // What the handler is given converts to what its signature says.
+        std::error_code converted;
+        try {
+            co_await async_begin<void(std::error_code, std::string)>(
+                [](auto handler) { handler(asio::error::eof, "nothing"); }, use_task);
+        } catch (const asio::system_error& error) {
+            converted = error.code();
+        }
+        EXPECT_EQ(converted, asio::error::eof);
     });
 }
 
@@ -317,6 +327,7 @@ TEST_P(AsioTask, TellsThatItsHandlerWasDropped) {
     ASSERT_TRUE(support::eventually([&] { return kept.size() == 10; }));
     kept.drop_all();
     for (auto& done : stream) EXPECT_THROW(done.get(), penstock::broken_task);
+    EXPECT_EQ(stream.stats().taken, 10U);
 }
 
 TEST_P(AsioTask, OutlivesTheContextOfItsOperation) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <ranges>
 #include <stdexcept>
+#include <stop_token>
 #include <thread>
 #include <utility>
 
@@ -27,7 +28,8 @@ protected:
     /// Runs a coroutine as the one task of a stream; gives what it came to.
     template <class Make>
     auto run(Make make) {
-        auto stream = penstock::as_completed(ex, std::views::iota(0, 1), [&](int) { return make(); }, with(1));
+        auto stream = penstock::as_completed(
+            ex, std::views::iota(0, 1), [&](int) { return make(); }, with(1));
         auto done = stream.next();
         return done->get();
     }
@@ -78,7 +80,8 @@ TEST_P(AsyncConsumer, GetsEveryResultOnce) {
 
 TEST_P(AsyncConsumer, GetsTheResultsOfTasksThatCompute) {
     const long sum = run([&]() -> task<long> {
-        auto inner = penstock::as_completed(ex, std::views::iota(0, 5000), [](int i) { return i; }, with(16));
+        auto inner = penstock::as_completed(
+            ex, std::views::iota(0, 5000), [](int i) { return i; }, with(16));
         long total = 0;
         while (auto done = co_await inner.async_next()) total += done->get();
         co_return total;
@@ -183,7 +186,6 @@ TEST_P(AsyncConsumer, IsWokenByAStopOfTheStreamThatItIsATaskOf) {
 
 TEST_P(AsyncConsumer, IsRefusedIfThereIsAnother) {
     std::atomic<int> refused{0};
-    std::atomic<bool> first_waits{false};
     penstock::completion_source<> go_on;
     auto inner = penstock::as_completed(
         ex, std::views::iota(0, 1),
@@ -197,16 +199,12 @@ TEST_P(AsyncConsumer, IsRefusedIfThereIsAnother) {
         ex, std::views::iota(0, 2),
         [&](int i) -> task<int> {
             const tracked frame;
-            if (i == 0) {
-                first_waits = true;
+            // Mostly the other one is asleep by then; whoever comes second is refused, and only that lets the first go
+            // on.
+            for (int pause = 0; i == 1 && pause < 50; ++pause) co_await penstock::sleep_for(1ms);
+            try {
                 auto done = co_await inner.async_next();
                 co_return done->get();
-            }
-            while (!first_waits) co_await penstock::yield();
-            // The first has announced itself, and may not be asleep yet.
-            for (int pause = 0; pause < 50; ++pause) co_await penstock::sleep_for(1ms);
-            try {
-                co_await inner.async_next();
             } catch (const std::logic_error&) {
                 ++refused;
             }
@@ -303,8 +301,8 @@ TEST_P(AsyncConsumer, SharesOneWorkerWithTheTasksThatItWaitsFor) {
         ex, std::views::iota(0, 30),
         [&](int i) -> task<long> {
             const tracked frame;
-            auto inner =
-                penstock::as_completed(ex, std::views::iota(0, 40), [&](int x) { return sleeper(x); }, with(3));
+            auto inner = penstock::as_completed(
+                ex, std::views::iota(0, 40), [&](int x) { return sleeper(x); }, with(3));
             long sum = 0;
             for (int taken = 0; taken < i; ++taken) sum += (co_await inner.async_next())->get().value;
             if (i % 2 == 0) co_await inner.async_join();
@@ -319,24 +317,117 @@ TEST_P(AsyncConsumer, MayBeATaskThatComputesAndWaitsOnItsThread) {
         ex, std::views::iota(0, 10),
         [&](int) {
             long sum = 0;
-            auto inner =
-                penstock::as_completed(ex, std::views::iota(0, 100), [&](int x) { return sleeper(x); }, with(5));
+            auto inner = penstock::as_completed(
+                ex, std::views::iota(0, 100), [&](int x) { return sleeper(x); }, with(5));
             for (auto& done : inner) sum += done.get().value;
             return sum;
         },
         with(4));
     for (auto& done : stream) EXPECT_EQ(done.get(), 4950);
+    EXPECT_EQ(stream.stats().taken, 10U);
 }
 
 TEST_P(AsyncConsumer, MayLeaveOnItsThreadAStreamWhoseTasksConsumeOthers) {
     auto stream = penstock::as_completed(
         ex, std::views::iota(0, 6),
         [&](int) {
-            auto inner = penstock::as_completed(ex, std::views::iota(0), [&](int) { return nested(2); }, with(5));
+            auto inner = penstock::as_completed(
+                ex, std::views::iota(0), [&](int) { return nested(2); }, with(5));
             return inner.next()->get();
         },
         with(4));
     for (auto& done : stream) EXPECT_EQ(done.get(), 25);
+    EXPECT_EQ(stream.stats().taken, 6U);
+}
+
+TEST_P(AsyncConsumer, JoinsAStreamWhoseJobsHoldEveryThreadThatMayBlock) {
+    penstock::executor few({.workers = workers(), .max_blocking_threads = 2});
+    auto stream = penstock::as_completed(
+        few, std::views::iota(0, 1),
+        [&](int) -> task<int> {
+            std::atomic<int> told{0};
+            std::atomic<int> begun{0};
+            auto inner = penstock::as_completed(
+                few, std::views::iota(0, 2),
+                [&](int) {
+                    return penstock::blocking([&](const std::stop_token& token) {
+                        ++begun;
+                        if (support::eventually([&] { return token.stop_requested(); })) ++told;
+                    });
+                },
+                with(2));
+            while (begun < 2) co_await penstock::yield();
+            co_await inner.async_join();
+            co_return told.load();
+        },
+        with(1));
+    EXPECT_EQ(stream.next()->get(), 2) << "they were to be told before a thread was wanted";
+}
+
+TEST_P(AsyncConsumer, IsNotDisturbedByAThreadThatWantsAResultToo) {
+    penstock::completion_source<> go_on;
+    auto inner = penstock::as_completed(
+        ex, std::views::iota(0, 1),
+        [&](int) -> task<int> {
+            const tracked frame;
+            co_await go_on.wait();
+            co_return 7;
+        },
+        with(1));
+    auto consumers = penstock::as_completed(
+        ex, std::views::iota(0, 1),
+        [&](int) -> task<int> {
+            const tracked frame;
+            auto done = co_await inner.async_next();
+            co_return done->get();
+        },
+        with(1));
+    // Once it waits.
+    ASSERT_TRUE(support::eventually([&] {
+        try {
+            return inner.try_next().has_value();
+        } catch (const std::logic_error&) {
+            return true;
+        }
+    }));
+    EXPECT_THROW(inner.next(), std::logic_error);
+    EXPECT_THROW(inner.next_for(1h), std::logic_error);
+    EXPECT_THROW(inner.begin(), std::logic_error);
+    go_on.set_value();
+    EXPECT_EQ(consumers.next()->get(), 7);
+    EXPECT_FALSE(inner.next()) << "afterwards it may be the consumer";
+}
+
+TEST_P(AsyncConsumer, IsRefusedIfAThreadWaitsForAResult) {
+    penstock::completion_source<> go_on;
+    auto inner = penstock::as_completed(
+        ex, std::views::iota(0, 1),
+        [&](int) -> task<int> {
+            const tracked frame;
+            co_await go_on.wait();
+            co_return 7;
+        },
+        with(1));
+    std::jthread other([&] { EXPECT_EQ(inner.next()->get(), 7); });
+    // Mostly the other one is asleep by then; nothing depends on it but what this shows.
+    std::this_thread::sleep_for(50ms);
+    int refused = 0;
+    for (auto& done : penstock::as_completed(
+             ex, std::views::iota(0, 1),
+             [&](int) -> task<int> {
+                 const tracked frame;
+                 try {
+                     if (inner.stats().taken == 0) co_await inner.async_next();
+                 } catch (const std::logic_error&) {
+                     co_return 1;
+                 }
+                 co_return 0;
+             },
+             with(1))) {
+        refused += done.get();
+    }
+    EXPECT_EQ(refused, 1);
+    go_on.set_value();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <future>
 #include <memory>
 #include <optional>
 #include <ranges>
@@ -22,6 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using penstock::blocking;
 using support::in_both_forms;
+using support::latch;
 using support::meter;
 using support::rendezvous;
 using support::test_error;
@@ -215,6 +217,53 @@ TEST_P(BlockingExecutor, AResultOutlivesStreamAndExecutor) {
 
 TEST_P(BlockingExecutor, NoThreadsAtAllIsAnInvalidArgument) {
     EXPECT_THROW(penstock::executor({.workers = workers(), .max_blocking_threads = 0}), std::invalid_argument);
+}
+
+TEST_P(BlockingExecutor, APostedTaskDoesNotWaitForAPumpThatWasForABlockingThread) {
+    penstock::executor few({.workers = 1, .max_blocking_threads = 4});
+    latch free_worker;
+    latch free_threads;
+    latch worker_is_busy;
+    auto first = few.submit([&] {
+        worker_is_busy.open();
+        EXPECT_TRUE(free_worker.wait());
+    });
+    ASSERT_TRUE(worker_is_busy.wait());
+    std::atomic<int> busy{0};
+    auto other = penstock::as_completed(
+        few, std::views::iota(0, 4),
+        [&](int) {
+            return penstock::blocking([&] {
+                ++busy;
+                EXPECT_TRUE(free_threads.wait());
+            });
+        },
+        4);
+    ASSERT_TRUE(support::eventually([&] { return busy == 4; }));
+    // Every thread is busy: the pump of this stream waits for a blocking one, and the worker takes it when it is free.
+    std::atomic<bool> over{false};
+    std::atomic<int> pulls{0};
+    auto settings = with(4);
+    settings.help = false;
+    auto stream = penstock::as_completed(
+        few,
+        [&]() -> std::optional<int> {
+            if (pulls == 0) {
+                EXPECT_TRUE(free_threads.wait());
+            }
+            if (over) return std::nullopt;
+            return pulls++;
+        },
+        [](int i) { return penstock::blocking([i] { return i; }); }, settings);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    free_worker.open();
+    free_threads.open();
+    std::jthread consumer([&] { support::drain(stream); });
+    EXPECT_TRUE(support::eventually([&] { return pulls > 20; }));
+    const auto posted = few.submit([] {});
+    EXPECT_EQ(posted.wait_for(support::patience / 2), std::future_status::ready);
+    over = true;
+    first.get();
 }
 
 }  // namespace

@@ -79,6 +79,11 @@ protected:
 INSTANTIATE_TEST_SUITE_P(, BlockingLeaving, ::testing::ValuesIn(support::every_width_and_order()),
                          support::name_of_setting);
 
+class BlockingLeavingOnSeveralWorkers : public BlockingLeaving {};
+INSTANTIATE_TEST_SUITE_P(, BlockingLeavingOnSeveralWorkers,
+                         ::testing::ValuesIn(support::settings_with(support::help, support::several_workers)),
+                         support::name_of_setting);
+
 TEST_P(BlockingLeaving, ByBreakAtEachIndex) {
     in_both_forms([&](auto start) {
         for (const std::size_t limit : {1U, 4U, 20U}) {
@@ -184,8 +189,7 @@ TEST_P(BlockingLeaving, DropsWhatWaitsForAThreadWhileAllWorkersAreBusyToo) {
     });
 }
 
-TEST_P(BlockingLeaving, AStreamThatHasEndedWaitsForNoOtherStreamsJob) {
-    if (workers() < 2) GTEST_SKIP() << "needs two pumps";
+TEST_P(BlockingLeavingOnSeveralWorkers, AStreamThatHasEndedWaitsForNoOtherStreamsJob) {
     in_both_forms([&](auto start) {
         penstock::executor few({.workers = workers(), .max_blocking_threads = 1});
         latch first_ran;

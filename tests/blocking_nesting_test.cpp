@@ -72,6 +72,7 @@ TEST_P(BlockingNesting, WorksInsideCpuTasksThatKeepEveryWorker) {
         ex, std::views::iota(0, 4 * static_cast<int>(workers())), [this](int) { return leaves(ex, 2, 3, 2, 3); },
         with(2 * workers()));
     while (auto done = stream.next()) EXPECT_EQ(done->get(), 9);
+    EXPECT_EQ(stream.stats().taken, 4 * workers());
 }
 
 TEST_P(BlockingNesting, WorksInSubmittedTasks) {
@@ -129,6 +130,7 @@ TEST_P(BlockingNesting, WorksAcrossExecutors) {
         },
         with(3));
     while (auto done = stream.next()) EXPECT_EQ(done->get(), 6);
+    EXPECT_EQ(stream.stats().taken, 40U);
 }
 
 TEST_P(BlockingNesting, AProducerMayStartAStreamOfAnotherExecutorThatGoesOnWithoutIt) {
@@ -158,6 +160,7 @@ TEST_P(BlockingNesting, WithALimitOfOneGetsThroughBesideJobsThatWait) {
         auto stream = start(
             few, std::views::iota(0, 20), [&](int) { return leaves(few, 1, 5, 1, 1); }, with(6));
         while (auto done = stream.next()) EXPECT_EQ(done->get(), 5);
+        EXPECT_EQ(stream.stats().taken, 20U);
     });
 }
 
@@ -170,11 +173,12 @@ TEST_P(BlockingNesting, LetsNextForHelpInsideAJob) {
                 auto nested = start(
                     few, std::views::iota(0, 5), [](int i) { return i; }, with(2));
                 int sum = 0;
-                while (auto done = nested.next_for(support::patience / 4)) sum += done->get();
+                while (auto done = nested.next_for(support::patience / 2)) sum += done->get();
                 return sum;
             },
             with(2));
         while (auto done = stream.next()) EXPECT_EQ(done->get(), 10);
+        EXPECT_EQ(stream.stats().taken, 2U);
     });
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <climits>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <ranges>
 #include <stop_token>
@@ -186,6 +187,7 @@ TEST_P(BlockingProducerStop, WorksInsideATask) {
         },
         with(3));
     while (auto done = outer.next()) EXPECT_EQ(done->get(), 29 * 30 / 2);
+    EXPECT_EQ(outer.stats().taken, 6U);
 }
 
 TEST_P(BlockingProducerStop, WorksInsideBlockingJobsThatHaveAllTheThreads) {
@@ -204,6 +206,7 @@ TEST_P(BlockingProducerStop, WorksInsideBlockingJobsThatHaveAllTheThreads) {
         },
         with(3));
     while (auto done = outer.next()) EXPECT_EQ(done->get(), 29 * 30 / 2);
+    EXPECT_EQ(outer.stats().taken, 6U);
 }
 
 TEST_P(BlockingProducerStop, SharesTheOnlyBlockingThreadWithItsJobs) {
@@ -237,6 +240,56 @@ TEST_P(BlockingProducerStop, MayBeConsumedByACoroutine) {
     auto outer = penstock::as_completed(
         ex, std::views::iota(0, 4), [&](int) { return sum(ex, with(3)); }, 2);
     while (auto done = outer.next()) EXPECT_EQ(done->get(), 99 * 100 / 2);
+    EXPECT_EQ(outer.stats().taken, 4U);
+}
+
+TEST_P(BlockingProducerStop, IsWaitedForByAnExecutorThatTheStreamOutlives) {
+    for (const bool by_deadline : {false, true}) {
+        std::atomic<bool> inside{false};
+        std::atomic<bool> go_on{false};
+        bool left = false;
+        auto own = std::make_unique<penstock::executor>(workers());
+        auto settings = with(1);
+        if (by_deadline) settings.deadline = std::chrono::steady_clock::now() + 10ms;
+        auto source = [&]() -> std::optional<int> {
+            inside = true;
+            EXPECT_TRUE(eventually([&] { return go_on.load(); }));
+            std::this_thread::sleep_for(1ms);
+            left = true;
+            return 1;
+        };
+        auto stream = penstock::as_completed(
+            *own, blocking_producer(source), [](int i) { return i; }, settings);
+        if (by_deadline) {
+            EXPECT_THROW(stream.next(), penstock::timed_out);
+        } else {
+            ASSERT_TRUE(eventually([&] { return inside.load(); }));
+            stream.request_stop();
+            EXPECT_THROW(stream.next(), penstock::stopped);
+        }
+        std::jthread later([&] {
+            std::this_thread::sleep_for(5ms);  // the case: the executor waits by then
+            go_on = true;
+        });
+        own.reset();
+        EXPECT_EQ(left, inside);
+    }
+}
+
+TEST_P(BlockingProducerStop, HasNotEndedIfItEndsBecauseItWasToldToStop) {
+    std::atomic<bool> inside{false};
+    auto source = [&](const std::stop_token& token) -> std::optional<int> {
+        inside = true;
+        while (!token.stop_requested()) std::this_thread::yield();
+        return std::nullopt;
+    };
+    auto stream = penstock::as_completed(
+        ex, blocking_producer(source), [](int i) { return i; }, with(4));
+    ASSERT_TRUE(eventually([&] { return inside.load(); }));
+    stream.request_stop();
+    std::this_thread::sleep_for(1ms);  // the case: it has returned by then
+    EXPECT_THROW(stream.next(), penstock::stopped);
+    EXPECT_FALSE(stream.next());
 }
 
 }  // namespace

@@ -121,6 +121,7 @@ TEST_P(Blocking, RunsOnNoWorkerAndNotOnTheConsumersThread) {
             },
             with(5));
         while (auto done = stream.next()) EXPECT_EQ(done->get(), "penstock/b");
+        EXPECT_EQ(stream.stats().taken, 200U);
     });
 }
 
@@ -137,6 +138,7 @@ TEST_P(Blocking, NamesItsThreadsSoThatTheyCanBeToldFromWorkers) {
         },
         with(2));
     while (auto done = stream.next()) EXPECT_EQ(done->get(), "a very long n/b");
+    EXPECT_EQ(stream.stats().taken, 5U);
 }
 
 TEST_P(Blocking, HandsOverJobsThatCanOnlyBeMovedAndCalledOnce) {
@@ -149,6 +151,7 @@ TEST_P(Blocking, HandsOverJobsThatCanOnlyBeMovedAndCalledOnce) {
     for (int i = 0; i < 40; ++i) jobs.push_back(blocking(once{std::make_unique<int>(i), {}}));
     auto elements = penstock::as_completed(ex, std::move(jobs), with(3));
     while (auto done = elements.next()) EXPECT_EQ(done->get().value, static_cast<int>(done->index()));
+    EXPECT_EQ(elements.stats().taken, 40U);
 
     auto returned = penstock::as_completed(
         ex, std::views::iota(0, 40),
@@ -157,6 +160,7 @@ TEST_P(Blocking, HandsOverJobsThatCanOnlyBeMovedAndCalledOnce) {
         },
         with(3));
     while (auto done = returned.next()) EXPECT_EQ(done->get().value, done->input());
+    EXPECT_EQ(returned.stats().taken, 40U);
 }
 
 TEST_P(Blocking, MayReferToItsInputForAsLongAsItRuns) {
@@ -178,6 +182,7 @@ TEST_P(Blocking, MayReferToItsInputForAsLongAsItRuns) {
         EXPECT_EQ(done->input().value, unread + (done->has_value() ? ", read" : ""));
         EXPECT_EQ(done->has_value(), !unread.ends_with('7'));
     }
+    EXPECT_EQ(stream.stats().taken, 60U);
 }
 
 TEST_P(Blocking, OfVoidGivesNothingOrThrows) {
@@ -224,9 +229,11 @@ TEST_P(Blocking, MeasuresFromItsStartToItsEndIfAsked) {
             EXPECT_GE(done->elapsed(), 2ms);
             EXPECT_LT(done->elapsed(), support::patience);
         }
+        EXPECT_EQ(stream.stats().taken, 10U);
         auto unmeasured = start(
             ex, std::views::iota(0, 10), [](int) {}, with(2));
         while (auto done = unmeasured.next()) EXPECT_EQ(done->elapsed(), 0ns);
+        EXPECT_EQ(unmeasured.stats().taken, 10U);
     });
 }
 
@@ -242,6 +249,7 @@ TEST_P(Blocking, MeasuresWhatComesBeforeItInTheFunctionToo) {
         },
         settings);
     while (auto done = stream.next()) EXPECT_GE(done->elapsed(), done->index() % 2 ? 1ms : 3ms) << done->index();
+    EXPECT_EQ(stream.stats().taken, 20U);
 }
 
 }  // namespace

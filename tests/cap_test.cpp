@@ -164,7 +164,16 @@ TEST_P(Cap, IsReachedAfterAHelpingConsumerHasLeft) {
             // The consumer may have run some of the tasks after the tiny ones: there must be more of them.
             with(limit, 200));
         for (int taken = 0; taken < tiny; ++taken) ASSERT_TRUE(stream.next());
-        EXPECT_TRUE(all.happened()) << "limit " << limit;
+        // In submission order the consumer may have run all that the window holds, while a worker was kept from the
+        // task before it: then too few are left to meet. Each that is taken makes room for another.
+        EXPECT_TRUE(support::eventually([&] {
+            const auto now = stream.stats();
+            if (now.pulled == now.taken + limit + 200 && now.running < most(limit)) {
+                static_cast<void>(stream.try_next());
+            }
+            return met.load();
+        })) << "limit "
+            << limit;
     }
 }
 

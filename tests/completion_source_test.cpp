@@ -89,9 +89,8 @@ TEST_P(CompletionSource, MayBeSetByManyThreadsAndOneOfThemSucceeds) {
             std::vector<std::thread> setters;
             for (int by = 0; by < 3; ++by) {
                 setters.emplace_back([&, by] {
-                    const bool won = (by + i) % 2 == 0
-                                         ? source.set_value(by)
-                                         : source.set_exception(std::make_exception_ptr(test_error(by)));
+                    const bool won = (by + i) % 2 == 0 ? source.set_value(by)
+                                                       : source.set_exception(std::make_exception_ptr(test_error(by)));
                     if (!won) return;
                     ++successes;
                     winner = by;
@@ -149,9 +148,8 @@ TEST_P(CompletionSource, ThatIsDroppedTellsTheWaiter) {
         if (i % 2 == 0) {
             source.reset();
         } else {
-            dropper = std::thread([moved = std::move(*source)]() mutable {
-                const completion_source<int> dropped = std::move(moved);
-            });
+            dropper = std::thread(
+                [moved = std::move(*source)]() mutable { const completion_source<int> dropped = std::move(moved); });
         }
         bool broken = false;
         try {
@@ -242,7 +240,9 @@ TEST_P(CompletionSource, IsWaitedForInVainByATaskThatIsStopped) {
 }
 
 TEST_P(CompletionSource, GivesOneOutcomeWhenAStopRacesWithTheValue) {
-    for (int round = 0; round < (support::sanitized ? 300 : 2000); ++round) {
+    const int rounds = support::sanitized ? 300 : 2000;
+    const auto enough = std::chrono::steady_clock::now() + support::patience / 2;  // each turn may take a tick
+    for (int round = 0; round < rounds && std::chrono::steady_clock::now() < enough; ++round) {
         completion_source<tracked_value<int>> source;
         std::atomic<int> ready{0};
         auto stream = penstock::as_completed(
@@ -276,6 +276,50 @@ TEST_P(CompletionSource, GivesOneOutcomeWhenAStopRacesWithTheValue) {
         setter.join();
         EXPECT_EQ(outcomes, 1U);
     }
+}
+
+TEST_P(CompletionSource, IsAwaitedOnce) {
+    completion_source<int> source;
+    auto stream = penstock::as_completed(
+        ex, std::views::iota(0, 2),
+        [&](int) -> task<int> {
+            const tracked local;
+            try {
+                auto wait = source.wait();
+                co_return co_await wait;
+            } catch (const std::logic_error&) {
+                // Whoever comes second is refused, and only that lets the first go on.
+                EXPECT_TRUE(source.set_value(3));
+                throw;
+            }
+        },
+        with(2));
+    int values = 0;
+    int refused = 0;
+    for (auto& done : stream) {
+        if (done.has_value()) {
+            EXPECT_EQ(done.get(), 3);
+            ++values;
+        } else {
+            EXPECT_THROW(done.get(), std::logic_error);
+            ++refused;
+        }
+    }
+    EXPECT_EQ(values, 1);
+    EXPECT_EQ(refused, 1);
+}
+
+TEST_P(CompletionSource, RefusesWhatIsNoException) {
+    completion_source<int> source;
+    EXPECT_THROW(source.set_exception(nullptr), std::invalid_argument);
+    EXPECT_TRUE(source.set_value(1)) << "it was not set";
+}
+
+TEST_P(CompletionSource, ThatWasMovedFromCanNeitherBeSetNorAwaited) {
+    completion_source<int> source;
+    const completion_source<int> moved = std::move(source);
+    EXPECT_FALSE(source.set_value(1));  // NOLINT(bugprone-use-after-move)
+    EXPECT_THROW(source.wait(), std::logic_error);
 }
 
 }  // namespace

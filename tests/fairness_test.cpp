@@ -31,11 +31,26 @@ protected:
 private:
     const std::thread::id consumer_ = std::this_thread::get_id();
 };
-INSTANTIATE_TEST_SUITE_P(, Fairness, ::testing::ValuesIn(support::every_setting()), support::name_of_setting);
 
-TEST_P(Fairness, OneTaskMayWaitForAllOthersToBeDelivered) {
-    if (in_order()) GTEST_SKIP() << "delivery waits for the first there";
-    if (workers() < 2) GTEST_SKIP() << "needs two tasks at once";
+class FairnessWithARunnerBesideThePuller : public Fairness {};
+INSTANTIATE_TEST_SUITE_P(, FairnessWithARunnerBesideThePuller,
+                         ::testing::ValuesIn(support::settings_with([](const auto& s) {
+                             return s.workers > 1 || s.help;
+                         })),
+                         support::name_of_setting);
+
+class FairnessOnSeveralWorkers : public Fairness {};
+INSTANTIATE_TEST_SUITE_P(, FairnessOnSeveralWorkers,
+                         ::testing::ValuesIn(support::settings_with(support::several_workers)),
+                         support::name_of_setting);
+
+class FairnessOutOfOrderOnSeveralWorkers : public Fairness {};
+INSTANTIATE_TEST_SUITE_P(, FairnessOutOfOrderOnSeveralWorkers,
+                         ::testing::ValuesIn(support::settings_with(support::in_completion_order,
+                                                                    support::several_workers)),
+                         support::name_of_setting);
+
+TEST_P(FairnessOutOfOrderOnSeveralWorkers, OneTaskMayWaitForAllOthersToBeDelivered) {
     constexpr std::size_t tasks = 2000;
     std::mt19937 random(20240731);
     std::vector<std::size_t> places{0, 1, 63, 64, 65, 1000, tasks - 1};
@@ -59,9 +74,7 @@ TEST_P(Fairness, OneTaskMayWaitForAllOthersToBeDelivered) {
     }
 }
 
-TEST_P(Fairness, AllWorkersButOneMayBeHeldByHeavyTasks) {
-    if (in_order()) GTEST_SKIP() << "delivery waits for the first there";
-    if (workers() < 2) GTEST_SKIP() << "needs two tasks at once";
+TEST_P(FairnessOutOfOrderOnSeveralWorkers, AllWorkersButOneMayBeHeldByHeavyTasks) {
     constexpr std::size_t tasks = 3000;
     std::mt19937 random(7);
     std::set<std::size_t> heavy;
@@ -82,8 +95,7 @@ TEST_P(Fairness, AllWorkersButOneMayBeHeldByHeavyTasks) {
     EXPECT_EQ(delivered, tasks - heavy.size());
 }
 
-TEST_P(Fairness, OneTaskMayWaitForAllThatWereAdmittedWithItWhileTheConsumerIsAway) {
-    if (workers() < 2) GTEST_SKIP() << "needs two tasks at once";
+TEST_P(FairnessOnSeveralWorkers, OneTaskMayWaitForAllThatWereAdmittedWithItWhileTheConsumerIsAway) {
     for (const std::size_t before : {std::size_t{0}, std::size_t{1}, warm}) {
         std::atomic<int> light{0};
         std::atomic<bool> stuck{false};
@@ -100,8 +112,7 @@ TEST_P(Fairness, OneTaskMayWaitForAllThatWereAdmittedWithItWhileTheConsumerIsAwa
     }
 }
 
-TEST_P(Fairness, APulledTaskStartsWithoutWaitingForAnotherPull) {
-    if (workers() < 2 && !GetParam().help) GTEST_SKIP() << "with one worker nobody else could run it (C12)";
+TEST_P(FairnessWithARunnerBesideThePuller, APulledTaskStartsWithoutWaitingForAnotherPull) {
     for (const std::size_t before : {std::size_t{1}, std::size_t{2}, std::size_t{5}, std::size_t{70}, warm}) {
         std::atomic<std::size_t> ran{0};
         std::size_t calls = 0;
@@ -120,8 +131,7 @@ TEST_P(Fairness, APulledTaskStartsWithoutWaitingForAnotherPull) {
     }
 }
 
-TEST_P(Fairness, APulledTaskStartsWhileTheNextPullBlocksAndTheConsumerIsAway) {
-    if (workers() < 2) GTEST_SKIP() << "with one worker nobody else could run it (C12)";
+TEST_P(FairnessOnSeveralWorkers, APulledTaskStartsWhileTheNextPullBlocksAndTheConsumerIsAway) {
     for (const std::size_t before : {1U, 2U, 5U, 60U}) {
         latch hold;
         std::atomic<std::size_t> ran{0};

@@ -208,8 +208,7 @@ TEST_P(ForeignAwaitable, MayGiveAReferenceAndItIsTheSameObject) {
         gives<tracked_value<int>&> lender{mine, &other, i % 3 == 0};
         tracked_value<int>& lent = co_await lender;
         EXPECT_EQ(&lent, &mine);
-        const tracked_value<int>& again =
-            co_await gives<const tracked_value<int>&>{mine, &other, i % 3 == 0};
+        const tracked_value<int>& again = co_await gives<const tracked_value<int>&>{mine, &other, i % 3 == 0};
         EXPECT_EQ(&again, &mine);
         here();
     });
@@ -327,6 +326,38 @@ TEST_P(ForeignAwaitable, UsesNoStackHoweverManyAreReadyOneAfterTheOther) {
         },
         with(2));
     for (auto& done : stream) EXPECT_EQ(done.get(), 200'000 * 15);
+}
+
+TEST_P(ForeignAwaitable, MayGoOnWhileItsStreamIsDestroyedAndSoIsItsExecutor) {
+    // The stream is over, by its deadline; its task is not, and does not hear of it.
+    struct deaf {
+        std::atomic<void*>& waiting;
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<> frame) const noexcept { waiting = frame.address(); }
+        void await_resume() const noexcept {}
+    };
+    std::atomic<void*> waiting{nullptr};
+    auto own = std::make_unique<penstock::executor>(workers());
+    auto settings = with(1);
+    std::optional<penstock::completion_stream<int, int>> stream;
+    for (auto patience = std::chrono::milliseconds(10); !waiting; patience *= 4) {
+        settings.deadline = std::chrono::steady_clock::now() + patience;
+        stream.emplace(penstock::as_completed(
+            *own, std::views::iota(0, 1),
+            [&](int i) -> task<int> {
+                deaf wait{waiting};
+                co_await wait;
+                co_return i;
+            },
+            settings));
+        EXPECT_THROW(stream->next(), penstock::timed_out);
+    }
+    std::jthread joiner([&] { stream.reset(); });
+    std::jthread resumer([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the case: both wait for it by then
+        std::coroutine_handle<>::from_address(waiting).resume();
+    });
+    own.reset();
 }
 
 }  // namespace

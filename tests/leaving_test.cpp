@@ -129,57 +129,55 @@ TEST_P(Leaving, WithoutIterating) {
 }
 
 TEST_P(Leaving, WaitsForRunningTasks) {
-    latch hold;
     std::atomic<bool> running{false};
     std::atomic<bool> ended{false};
-    std::thread opener;
     {
         auto stream = penstock::as_completed(
             ex, std::views::iota(0, 1),
-            [&](int) {
+            [&](int, std::stop_token token) {
                 running = true;
-                EXPECT_TRUE(hold.wait());
+                // Until the destructor has begun.
+                while (!token.stop_requested()) std::this_thread::yield();
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
                 ended = true;
             },
             with(1));
         ASSERT_TRUE(support::eventually([&] { return running.load(); }));
-        opener = std::thread([&] { hold.open(); });
     }
     EXPECT_TRUE(ended);
-    opener.join();
 }
 
 TEST_P(Leaving, WaitsForAThreadInsideTheProducer) {
-    latch hold;
     std::atomic<bool> inside{false};
     std::atomic<bool> left{false};
-    std::thread opener;
     {
         auto stream = penstock::as_completed(
             ex,
-            [&]() -> std::optional<void (*)()> {
+            [&](std::stop_token token) -> std::optional<void (*)()> {
                 inside = true;
-                EXPECT_TRUE(hold.wait());
+                // Until the destructor has begun.
+                while (!token.stop_requested()) std::this_thread::yield();
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
                 left = true;
                 return [] {};
             },
             with(2));
         ASSERT_TRUE(support::eventually([&] { return inside.load(); }));
-        opener = std::thread([&] { hold.open(); });
     }
     EXPECT_TRUE(left);
-    opener.join();
 }
 
 TEST_P(Leaving, TellsRunningTasksToStop) {
     // Tasks that end only when told to: a destructor that only waited would wait for ever.
+    std::atomic<bool> running{false};
     auto stream = penstock::as_completed(
         ex, std::views::iota(0),
-        [](int, std::stop_token token) {
+        [&](int, std::stop_token token) {
+            running = true;
             while (!token.stop_requested()) std::this_thread::yield();
         },
         with(4));
-    EXPECT_TRUE(support::eventually([&] { return stream.stats().running > 0; }));
+    EXPECT_TRUE(support::eventually([&] { return running.load(); }));
 }
 
 TEST_P(Leaving, AfterItWasMoved) {

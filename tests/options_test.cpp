@@ -74,14 +74,15 @@ TEST_P(Options, AHelpingConsumerRunsNoLongTask) {
     const auto consumer = std::this_thread::get_id();
     std::atomic<int> by_consumer{0};
     auto stream = penstock::as_completed(
-        ex, std::views::iota(0, 20),
+        ex, std::views::iota(0, 100),
         [&](int) {
             if (std::this_thread::get_id() == consumer) ++by_consumer;
-            support::spin_for(std::chrono::milliseconds(3));
+            support::spin_for(std::chrono::milliseconds(1));
         },
         with(4));
-    EXPECT_EQ(support::drain(stream), 20U);
-    EXPECT_LE(by_consumer, 2);
+    EXPECT_EQ(support::drain(stream), 100U);
+    // It may take one that waits for a worker which is inside the producer (C12); one that helped would run a share.
+    EXPECT_LE(by_consumer, 8);
 }
 
 TEST_P(Options, AreReadOnce) {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 /// C5: a stop ends a stream in good order: what has started is delivered, what has not is dropped, and next() says so.
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
+#include <future>
 #include <optional>
 #include <ranges>
 #include <set>
 #include <stop_token>
 #include <thread>
+#include <vector>
 
 #include <penstock/penstock.hpp>
 
@@ -40,24 +43,25 @@ TEST_P(Stop, DeliversExactlyWhatHasStarted) {
 TEST_P(Stop, StartsNothingOnceRequestStopHasReturnedAndTheRunningTasksAreDone) {
     for (int round = 0; round < 30; ++round) {
         std::atomic<int> started{0};
-        auto stream = penstock::as_completed(
-            ex, std::views::iota(0),
-            [&](int) {
-                ++started;
-                support::spin_for(std::chrono::microseconds(2));
-            },
-            with(16));
-        for (int i = 0; i < round; ++i) ASSERT_TRUE(stream.next());
-        stream.request_stop();
-        run_out(stream);
-        const int at_the_end = started;
-        ASSERT_FALSE(stream.next());
-        EXPECT_EQ(started, at_the_end);
+        int at_the_end = 0;
+        {
+            auto stream = penstock::as_completed(
+                ex, std::views::iota(0),
+                [&](int) {
+                    ++started;
+                    support::spin_for(std::chrono::microseconds(2));
+                },
+                with(16));
+            for (int i = 0; i < round; ++i) ASSERT_TRUE(stream.next());
+            stream.request_stop();
+            run_out(stream);
+            at_the_end = started;
+        }
+        EXPECT_EQ(started, at_the_end) << "one more, of which the destructor had to wait for the end";
     }
 }
 
 TEST_P(Stop, IsQuietWhenTheSourceHadEndedAndNothingWasDropped) {
-    latch seen_the_end;
     std::atomic<int> next{0};
     auto stream = penstock::as_completed(
         ex,
@@ -186,6 +190,7 @@ TEST_P(Stop, MayBeRequestedInTheLoop) {
 
 TEST_P(Stop, ReachesTasksByTheirToken) {
     latch hold;
+    std::atomic<bool> running{false};
     std::atomic<int> told{0};
     auto stream = penstock::as_completed(
         ex, std::views::iota(0, 1),
@@ -196,10 +201,11 @@ TEST_P(Stop, ReachesTasksByTheirToken) {
                 ++told;
                 hold.open();
             });
+            running = true;
             EXPECT_TRUE(hold.wait());
         },
         with(1));
-    ASSERT_TRUE(support::eventually([&] { return stream.stats().running == 1; }));
+    ASSERT_TRUE(support::eventually([&] { return running.load(); }));
     stream.request_stop();
     EXPECT_EQ(run_out(stream).delivered.size(), 1U);
     EXPECT_EQ(told, 1);
@@ -262,6 +268,60 @@ TEST_P(Stop, MayComeAtAnyMoment) {
         }
         other.join();
     }
+}
+
+TEST_P(Stop, IsNoEndOfAProducerThatHeedsIt) {
+    std::atomic<bool> inside{false};
+    auto stream = penstock::as_completed(
+        ex,
+        [&](const std::stop_token& token) -> std::optional<int (*)()> {
+            inside = true;
+            while (!token.stop_requested()) std::this_thread::yield();
+            return std::nullopt;
+        },
+        with(4));
+    ASSERT_TRUE(support::eventually([&] { return inside.load(); }));
+    stream.request_stop();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the case: it has returned by then
+    EXPECT_EQ(run_out(stream).stopped, 1) << "nobody knows what else there would have been";
+}
+
+TEST_P(Stop, IsHeardOfByWhoOnlyAsksWhetherThereIsAResult) {
+    // A consumer that has helped may have pulled more than it has run, and all others be busy.
+    auto stream = penstock::as_completed(
+        ex, std::views::iota(0), [](int i) { return i; }, with(64));
+    for (int i = 0; i < 5000; ++i) ASSERT_TRUE(stream.next());
+    latch hold;
+    std::atomic<std::size_t> held{0};
+    std::vector<std::future<void>> others;
+    for (std::size_t i = 0; i < workers(); ++i) {
+        others.push_back(ex.submit([&] {
+            ++held;
+            EXPECT_TRUE(hold.wait());
+        }));
+    }
+    // Only help leaves anything; next_for() gives none.
+    while (held < workers()) {
+        if (!GetParam().help) {
+            static_cast<void>(stream.next_for(std::chrono::milliseconds(1)));
+        } else {
+            EXPECT_TRUE(stream.next());
+        }
+    }
+    for (int i = 0; GetParam().help && i < 1001; ++i) EXPECT_TRUE(stream.next());
+    stream.request_stop();
+    bool stopped = false;
+    EXPECT_TRUE(support::eventually([&] {
+        try {
+            while (stream.try_next()) {
+            }
+        } catch (const penstock::stopped&) {
+            stopped = true;
+        }
+        return stopped;
+    }));
+    hold.open();
+    for (auto& each : others) each.get();
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// C1, C2 and C4 for coroutines: as many are suspended at once as the limit says, whoever looks.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -37,7 +38,8 @@ TEST_P(TaskCap, IsReachedWhileTheConsumerIsAway) {
             [&](int) -> task<> {
                 const meter::visit here(running);
                 const tracked local;
-                while (!open) co_await penstock::sleep_for(1ms);
+                // Seldom enough that those who look leave time to start the others.
+                while (!open) co_await penstock::sleep_for(std::max<std::chrono::microseconds>(1ms, limit * 20us));
             },
             with(limit));
         EXPECT_TRUE(support::eventually([&] { return running.inside() == static_cast<long>(limit); }));
@@ -78,11 +80,20 @@ TEST_P(TaskCap, IsNeverExceededByAMixOfTasksThatSleepComputeAndBlock) {
                 const meter::visit here(running);
                 const tracked local;
                 switch (i % 5) {
-                case 0: co_await penstock::sleep_for(std::chrono::microseconds(i % 300)); break;
-                case 1: co_await penstock::yield(); break;
-                case 2: co_await penstock::run_blocking([](int x) { return x; }, i); break;
-                case 3: support::spin_for(3us); break;
-                default: break;
+                case 0:
+                    co_await penstock::sleep_for(std::chrono::microseconds(i % 300));
+                    break;
+                case 1:
+                    co_await penstock::yield();
+                    break;
+                case 2:
+                    co_await penstock::run_blocking([](int x) { return x; }, i);
+                    break;
+                case 3:
+                    support::spin_for(3us);
+                    break;
+                default:
+                    break;
                 }
                 co_return i;
             },

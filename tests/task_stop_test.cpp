@@ -138,7 +138,9 @@ TEST_P(TaskStop, TouchesNoOtherStream) {
 }
 
 TEST_P(TaskStop, RacesWithTheEndOfASleepAndThereIsOneOutcome) {
-    for (int round = 0; round < (support::sanitized ? 200 : 1000); ++round) {
+    const int rounds = support::sanitized ? 200 : 1000;
+    const auto enough = std::chrono::steady_clock::now() + support::patience / 2;  // each turn may take a tick
+    for (int round = 0; round < rounds && std::chrono::steady_clock::now() < enough; ++round) {
         std::atomic<int> ends{0};
         auto stream = penstock::as_completed(
             ex, std::views::iota(0),
@@ -168,7 +170,9 @@ TEST_P(TaskStop, RacesWithTheEndOfASleepAndThereIsOneOutcome) {
 }
 
 TEST_P(TaskStop, ByTheDestructorRacesWithTheEndsOfSleeps) {
-    for (int round = 0; round < (support::sanitized ? 200 : 1000); ++round) {
+    const int rounds = support::sanitized ? 200 : 1000;
+    const auto enough = std::chrono::steady_clock::now() + support::patience / 2;  // each turn may take a tick
+    for (int round = 0; round < rounds && std::chrono::steady_clock::now() < enough; ++round) {
         {
             auto stream = penstock::as_completed(
                 ex, std::views::iota(0),

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <penstock/penstock.hpp>
 
@@ -29,7 +30,8 @@ task<long> sum_to(long n) {
 }
 
 TEST_P(Task, GivesWhatItReturns) {
-    auto stream = penstock::as_completed(ex, std::views::iota(0, 500), [](int i) { return twice(i); }, with(7));
+    auto stream = penstock::as_completed(
+        ex, std::views::iota(0, 500), [](int i) { return twice(i); }, with(7));
     std::size_t count = 0;
     for (auto& done : stream) {
         EXPECT_EQ(done.get(), 2 * done.input());
@@ -67,7 +69,8 @@ TEST_P(Task, AwaitsReadyTasksWithoutUsingUpTheStack) {
 }
 
 TEST_P(Task, AwaitsTasksAHundredThousandDeep) {
-    auto stream = penstock::as_completed(ex, std::views::iota(0, 2), [](int) { return sum_to(100'000); }, with(2));
+    auto stream = penstock::as_completed(
+        ex, std::views::iota(0, 2), [](int) { return sum_to(100'000); }, with(2));
     for (auto& done : stream) EXPECT_EQ(done.get(), 5'000'050'000);
 }
 
@@ -203,6 +206,49 @@ TEST_P(Task, IsToldThatNobodyWillSetItsSource) {
         },
         with(5));
     for (auto& done : stream) EXPECT_THROW(done.get(), penstock::broken_task);
+}
+
+TEST_P(Task, CanBeAwaitedOnce) {
+    auto stream = penstock::as_completed(
+        ex, std::views::iota(0, 3),
+        [](int i) -> task<int> {
+            auto value = [](int x) -> task<int> { co_return x; };
+            auto once = value(i);
+            if (i == 1) static_cast<void>(co_await once);
+            if (i == 2) {
+                const auto moved = std::move(once);
+            }
+            co_return co_await once;  // NOLINT(bugprone-use-after-move)
+        },
+        with(3));
+    int refused = 0;
+    for (auto& done : stream) {
+        if (done.index() == 0) {
+            EXPECT_EQ(done.get(), 0);
+        } else {
+            EXPECT_THROW(done.get(), std::logic_error);
+            ++refused;
+        }
+    }
+    EXPECT_EQ(refused, 2);
+}
+
+TEST_P(Task, ThatWasMovedFromIsAnErrorOfItsOwnInAStream) {
+    auto value = [](int x) -> task<int> { co_return x; };
+    std::vector<task<int>> jobs;
+    for (int i = 0; i < 5; ++i) jobs.push_back(value(i));
+    { const auto moved = std::move(jobs[3]); }
+    auto stream = penstock::as_completed(ex, std::move(jobs), with(2));
+    std::size_t values = 0;
+    for (auto& done : stream) {
+        if (done.index() == 3) {
+            EXPECT_THROW(done.get(), std::logic_error);
+        } else {
+            EXPECT_EQ(done.get(), static_cast<int>(done.index()));
+            ++values;
+        }
+    }
+    EXPECT_EQ(values, 4U);
 }
 
 }  // namespace

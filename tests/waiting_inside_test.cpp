@@ -18,6 +18,11 @@ using support::rendezvous;
 class WaitingInside : public support::contract_test {};
 INSTANTIATE_TEST_SUITE_P(, WaitingInside, ::testing::ValuesIn(support::every_setting()), support::name_of_setting);
 
+class WaitingInsideOnTwoWorkers : public WaitingInside {};
+INSTANTIATE_TEST_SUITE_P(, WaitingInsideOnTwoWorkers,
+                         ::testing::ValuesIn(support::settings_with([](const auto& s) { return s.workers == 2; })),
+                         support::name_of_setting);
+
 TEST_P(WaitingInside, RunsNoForeignTaskWhereATaskWaits) {
     // S17: a task that holds a lock and waits must not find a sibling on top of itself, which would want the lock too.
     static thread_local int marker = -1;
@@ -61,8 +66,7 @@ TEST_P(WaitingInside, RunsNoTaskOfASiblingsStreamWhereATaskWaits) {
     EXPECT_EQ(intruders, 0);
 }
 
-TEST_P(WaitingInside, ATaskThatWaitsRunsTasksOfTheStreamsThatItsStreamStarted) {
-    if (workers() != 2) GTEST_SKIP() << "needs one worker that waits and one that works";
+TEST_P(WaitingInsideOnTwoWorkers, ATaskThatWaitsRunsTasksOfTheStreamsThatItsStreamStarted) {
     const auto count = ex.submit([&] {
                              latch started;
                              auto inner = penstock::as_completed(

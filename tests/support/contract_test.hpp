@@ -53,14 +53,20 @@ inline std::vector<setting> every_setting() {
     return all;
 }
 
-/// For what a helping consumer makes no difference to.
-inline std::vector<setting> every_width_and_order() {
-    std::vector<setting> all;
-    for (const setting& each : every_setting()) {
-        if (each.help) all.push_back(each);
-    }
+/// Those of them to which a promise applies.
+template <class... Conditions>
+std::vector<setting> settings_with(Conditions... fits) {
+    std::vector<setting> all = every_setting();
+    std::erase_if(all, [&](const setting& each) { return !(fits(each) && ...); });
     return all;
 }
+inline bool in_submission_order(const setting& s) { return s.order == penstock::order::submission; }
+inline bool in_completion_order(const setting& s) { return s.order == penstock::order::completion; }
+inline bool several_workers(const setting& s) { return s.workers > 1; }  ///< two tasks may run at once
+inline bool help(const setting& s) { return s.help; }
+
+/// For what a helping consumer makes no difference to.
+inline std::vector<setting> every_width_and_order() { return settings_with(help); }
 
 inline std::vector<setting> every_width() { return {{.workers = 1}, {.workers = 2}, {.workers = 8}}; }
 
@@ -80,6 +86,16 @@ protected:
 
     penstock::executor ex{GetParam().workers};
 };
+
+/// Whether each task that was pulled has been taken or dropped. A thread may still be inside the producer of a stream
+/// that is over; what that gives is dropped when it comes.
+template <class Stream>
+bool eventually_all_accounted(const Stream& stream) {
+    return eventually([&] {
+        const auto now = stream.stats();
+        return now.pulled == now.taken + now.dropped;
+    });
+}
 
 /// Takes everything; how many it was.
 template <class Stream>

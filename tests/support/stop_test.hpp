@@ -38,11 +38,7 @@ protected:
         EXPECT_LE(went.stopped, 1);
         EXPECT_FALSE(stream.next()) << "after the end comes nothing";
         EXPECT_TRUE(stream.done());
-        // A thread may still be inside the producer; what that gives is dropped when it comes.
-        EXPECT_TRUE(eventually([&] {
-            const auto stats = stream.stats();
-            return stats.pulled == stats.taken + stats.dropped;
-        })) << "every pulled task has exactly one outcome";
+        EXPECT_TRUE(eventually_all_accounted(stream)) << "every pulled task has exactly one outcome";
         return went;
     }
 };
