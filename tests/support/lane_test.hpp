@@ -17,6 +17,7 @@
 #include "blocking_lane.hpp"
 #ifdef PENSTOCK_SHARED  // which hides what is inside it: the test has its own
 #include "blocking_lane.cpp"
+#include "blocking_threads.cpp"
 #include "parker.cpp"
 #endif
 
