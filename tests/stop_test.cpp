@@ -300,21 +300,21 @@ TEST_P(Stop, IsHeardOfByWhoOnlyAsksWhetherThereIsAResult) {
             EXPECT_TRUE(hold.wait());
         }));
     }
-    // Only help leaves anything; next_for() gives none.
-    while (held < workers()) {
-        if (!GetParam().help) {
-            static_cast<void>(stream.next_for(std::chrono::milliseconds(1)));
-        } else {
-            EXPECT_TRUE(stream.next());
-        }
-    }
-    for (int i = 0; GetParam().help && i < 1001; ++i) EXPECT_TRUE(stream.next());
-    stream.request_stop();
+    std::atomic<int> taken{0};
+    std::atomic<bool> requested{false};
+    std::jthread stopper([&] {
+        EXPECT_TRUE(support::eventually([&] { return held == workers(); }));
+        // Then it runs some alone; or none, if it does not help: it would wait for ever.
+        const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+        const int before = taken;
+        while (taken < before + 1001 && std::chrono::steady_clock::now() < enough) std::this_thread::yield();
+        stream.request_stop();
+        requested = true;
+    });
     bool stopped = false;
     EXPECT_TRUE(support::eventually([&] {
         try {
-            while (stream.try_next()) {
-            }
+            while (requested ? stream.try_next() : stream.next()) ++taken;
         } catch (const penstock::stopped&) {
             stopped = true;
         }
