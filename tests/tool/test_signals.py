@@ -380,6 +380,7 @@ class Insistence(SignalTest):
             with self.subTest(first=first, second=second):
                 process = self.start("small0", "endless")
                 self.assertEqual(process.stdout.readline(), support.line(b"small0", b"small0"))
+                running.wait_until(lambda: running.has_open(process, self.path(b"endless")))
                 send_and_wait(process, first)
                 process.send_signal(second)
                 self.assert_outcome(process, -second)
