@@ -301,20 +301,25 @@ TEST_P(Stop, IsHeardOfByWhoOnlyAsksWhetherThereIsAResult) {
         }));
     }
     std::atomic<int> taken{0};
-    std::atomic<bool> requested{false};
+    std::atomic<bool> enough{false};
+    std::atomic<bool> out{false};
     std::jthread stopper([&] {
         EXPECT_TRUE(support::eventually([&] { return held == workers(); }));
         // Then it runs some alone; or none, if it does not help: it would wait for ever.
-        const auto enough = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+        const auto late = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
         const int before = taken;
-        while (taken < before + 1001 && std::chrono::steady_clock::now() < enough) std::this_thread::yield();
+        while (taken < before + 1001 && std::chrono::steady_clock::now() < late) std::this_thread::yield();
+        enough = true;
+        while (!out && std::chrono::steady_clock::now() < late) std::this_thread::yield();
         stream.request_stop();
-        requested = true;
     });
     bool stopped = false;
     EXPECT_TRUE(support::eventually([&] {
         try {
-            while (requested ? stream.try_next() : stream.next()) ++taken;
+            while (!enough && stream.next()) ++taken;
+            out = true;
+            while (stream.try_next()) {
+            }
         } catch (const penstock::stopped&) {
             stopped = true;
         }
