@@ -219,12 +219,17 @@ def small_pipe():
     return ends
 
 
+def waiting_in(number):
+    """How many bytes can be read from a pipe or terminal at the moment."""
+    return struct.unpack("i", fcntl.ioctl(number, termios.FIONREAD, bytes(4)))[0]
+
+
 def wait_until_stalled(pipe):
     """Returns when a pipe has something in it and no more has come for a while."""
     end = time.monotonic() + PATIENCE
     before, since = -1, time.monotonic()
     while time.monotonic() < end:
-        waiting = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+        waiting = waiting_in(pipe)
         if waiting != before:
             before, since = waiting, time.monotonic()
         elif waiting > 0 and time.monotonic() - since > 0.3:

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What ends the program early: signals, and that nobody reads its output."""
-import fcntl
 import itertools
 import os
 import random
 import signal
 import socket
-import struct
 import subprocess
-import termios
 import threading
 import time
 
@@ -70,9 +67,9 @@ def pause(process):
     running.wait_until(lambda: running.state(process) in "TZ")
 
 
-def wait_until_taken(pipe):
-    """Waits until everything that was written into a pipe has been read."""
-    running.wait_until(lambda: struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0] == 0)
+def wait_until_taken(number):
+    """Waits until everything that was written into a pipe or terminal is gone."""
+    running.wait_until(lambda: support.waiting_in(number) == 0)
 
 
 class Waiting(SignalTest):
@@ -296,6 +293,16 @@ class InFlight(SignalTest, faults.FaultTest):
         self.signal_and_release(process, signal.SIGTERM)
         self.assert_outcome(process, 143, b"large1: OK\nlarge2: OK\n")
 
+    def test_a_wait_for_input_that_another_reader_has_taken_away_is_ended(self):
+        ours = os.open(self.path(self.make_fifo()), os.O_RDWR)
+        self.addCleanup(os.close, ours)
+        os.write(ours, b"x")
+        process = self.start_holding([b"fifo"], "-", stdin=ours, preexec_fn=running.use_default_signals)
+        os.read(ours, 1)
+        self.release()
+        process.send_signal(signal.SIGINT)
+        self.assert_outcome(process, 130)
+
     def test_no_more_than_the_limit_is_printed_after_the_signal(self):
         process = self.start_reading([b"large1"], "-j1", "--limit=8", "--buffer=0", b"large1", *self.small)
         self.signal_and_release(process, signal.SIGINT)
@@ -497,7 +504,7 @@ class RandomTimes(SignalTest):
                 self.assert_lines_right(output + rest, expected, ordered)
 
 
-class Keyboard(SignalTest):
+class Keyboard(SignalTest, faults.FaultTest):
     """The keys that send signals from a terminal."""
 
     def setUp(self):
@@ -524,6 +531,29 @@ class Keyboard(SignalTest):
         self.shown.type(b"\x03")
         self.assertEqual(self.shown.wait_for_end(process), 130)
         self.assertEqual(process.stdout.read(), b"")
+
+    def test_the_interrupt_key_ends_a_wait_for_input_that_it_has_taken_away(self):
+        hold = self.path(b".hold")
+        log = self.path(b".struck")
+        for arguments in [["-"], ["-c"], ["--files0-from=-"]]:
+            with self.subTest(arguments=arguments):
+                shown = terminal.Terminal(self)
+                name = os.ttyname(shown.slave)
+                ours = os.open(name, os.O_RDONLY | os.O_NOCTTY)
+                self.write(b".hold")
+                self.write(b".struck", b"")
+                rules = [faults.rule("read", "hold", name=os.path.basename(name))]
+                variables = {**faults.preloading(os.path.dirname(name), log, rules), "FAULTS_HOLD": hold}
+                process = shown.start_digest(*arguments, stdin=None, stdout=subprocess.PIPE, controlling=True, **variables)
+                shown.type(b"some input\n")
+                running.wait_until(lambda: os.path.getsize(log) > 0)  # it is about to read what it has found there
+                self.assertGreater(support.waiting_in(ours), 0)
+                shown.type(b"\x03")
+                wait_until_taken(ours)
+                os.close(ours)
+                os.remove(hold)
+                self.assertEqual(shown.wait_for_end(process), 130)
+                self.assertEqual(process.stdout.read(), b"")
 
     def test_the_interrupt_key_pressed_again_ends_it_at_once(self):
         self.make_sparse(b"endless", ENDLESS)

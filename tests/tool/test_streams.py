@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Where bytes come from other than files, and where lines go."""
+import fcntl
 import os
 import signal
 import subprocess
 import threading
 import time
 
+import running
 import support
 
 
@@ -30,12 +32,27 @@ class Input(support.ToolTest):
             self.assert_success(self.digest(stdin=file), support.line(b"456789", b"-"))
 
     def test_a_pipe_that_gives_little_by_little_is_read_to_its_end(self):
-        running = self.start_digest(stdin=subprocess.PIPE)
+        process = self.start_digest(stdin=subprocess.PIPE)
         for _ in range(10):
-            running.stdin.write(b"drop")
-            running.stdin.flush()
+            process.stdin.write(b"drop")
+            process.stdin.flush()
             time.sleep(0.01)
-        self.assertEqual(running.communicate(timeout=support.PATIENCE), (support.line(b"drop" * 10, b"-"), b""))
+        self.assertEqual(process.communicate(timeout=support.PATIENCE), (support.line(b"drop" * 10, b"-"), b""))
+
+    def test_a_pipe_that_the_user_may_not_open_is_read_if_it_is_stdin(self):
+        self.assert_success(self.digest(input=b"some input", cwd="/", **support.as_ordinary_user()),
+                            support.line(b"some input", b"-"))
+
+    def test_the_flags_of_a_pipe_that_others_share_stay_as_they_are(self):
+        read_end, write_end = os.pipe()
+        self.addCleanup(os.close, read_end)
+        before = fcntl.fcntl(read_end, fcntl.F_GETFL)
+        process = self.start_digest(stdin=read_end)
+        os.write(write_end, b"x")
+        running.wait_until(lambda: support.waiting_in(read_end) == 0)
+        self.assertEqual(fcntl.fcntl(read_end, fcntl.F_GETFL), before)
+        os.close(write_end)
+        self.assertEqual(process.communicate(timeout=support.PATIENCE), (support.line(b"x", b"-"), b""))
 
     def test_a_closed_stdin_is_an_error_and_no_other_file_takes_its_place(self):
         self.write(b"a")
@@ -76,20 +93,20 @@ class Input(support.ToolTest):
         self.write(b"a")
         self.write(b"tree/b")
         os.mkfifo(self.path(b"fifo"))
-        running = self.start_digest("a", "tree", "fifo", "a")
-        self.assertEqual(running.stdout.readline(), support.line(b"a", b"a"))
-        self.assertEqual(running.stdout.readline(), support.line(b"tree/b", b"tree/b"))
-        self.assertIsNone(running.poll())
+        process = self.start_digest("a", "tree", "fifo", "a")
+        self.assertEqual(process.stdout.readline(), support.line(b"a", b"a"))
+        self.assertEqual(process.stdout.readline(), support.line(b"tree/b", b"tree/b"))
+        self.assertIsNone(process.poll())
         with open(self.path(b"fifo"), "wb") as fifo:
             fifo.write(b"through the fifo")
-        self.assertEqual(running.stdout.read(), support.line(b"through the fifo", b"fifo") + support.line(b"a", b"a"))
-        self.assertEqual(running.wait(support.PATIENCE), 0)
+        self.assertEqual(process.stdout.read(), support.line(b"through the fifo", b"fifo") + support.line(b"a", b"a"))
+        self.assertEqual(process.wait(support.PATIENCE), 0)
 
     def test_fifos_more_than_workers_do_not_block_each_other(self):
         names = [b"fifo%d" % number for number in range(12)]
         for name in names:
             os.mkfifo(self.path(name))
-        running = self.start_digest("-j", "2", *names)
+        process = self.start_digest("-j", "2", *names)
 
         def fill(name):
             with open(self.path(name), "wb") as fifo:
@@ -97,7 +114,7 @@ class Input(support.ToolTest):
         writers = [threading.Thread(target=fill, args=[name]) for name in reversed(names)]
         for writer in writers:
             writer.start()
-        self.assertEqual(running.communicate(timeout=support.PATIENCE)[0], b"".join(support.line(n, n) for n in names))
+        self.assertEqual(process.communicate(timeout=support.PATIENCE)[0], b"".join(support.line(n, n) for n in names))
         for writer in writers:
             writer.join()
 
@@ -140,32 +157,32 @@ class Output(support.ToolTest):
         self.assertEqual((result.stderr, result.returncode), (b"penstock: write error: Bad file descriptor\n", 1))
 
     def test_a_closed_pipe_ends_the_program_as_it_ends_others(self):
-        running = self.start_digest("tree")
-        running.stdout.readline()
-        running.stdout.close()
-        self.assertEqual(running.wait(support.PATIENCE), -signal.SIGPIPE)
-        running.stdout = None
+        process = self.start_digest("tree")
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertEqual(process.wait(support.PATIENCE), -signal.SIGPIPE)
+        process.stdout = None
 
     def test_a_closed_pipe_is_reported_if_its_signal_is_ignored(self):
-        running = self.start_digest("tree", restore_signals=False)  # Python itself ignores SIGPIPE
-        running.stdout.readline()
-        running.stdout.close()
-        running.stdout = None
-        self.assertEqual(running.stderr.read(), b"penstock: write error: Broken pipe\n")
-        self.assertEqual(running.wait(support.PATIENCE), 1)
+        process = self.start_digest("tree", restore_signals=False)  # Python itself ignores SIGPIPE
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        self.assertEqual(process.stderr.read(), b"penstock: write error: Broken pipe\n")
+        self.assertEqual(process.wait(support.PATIENCE), 1)
 
     def test_a_slow_reader_gets_every_line_though_the_pipe_does_not_block(self):
         read_end, write_end = support.small_pipe()
         os.set_blocking(write_end, False)
-        running = self.start_digest("tree", stdout=write_end)
+        process = self.start_digest("tree", stdout=write_end)
         os.close(write_end)
         support.wait_until_stalled(read_end)
         with open(read_end, "rb") as output:
             lines = output.read()
-        _, messages = running.communicate(timeout=support.PATIENCE)
+        _, messages = process.communicate(timeout=support.PATIENCE)
         names = support.files_below(self.folder, b"tree")
         self.assertEqual(lines, b"".join(support.line(name, name) for name in names))
-        self.assertEqual((messages, running.returncode), (b"", 0))
+        self.assertEqual((messages, process.returncode), (b"", 0))
 
     def test_the_same_bytes_go_to_a_file(self):
         with open(self.path(b"output"), "wb") as output:
@@ -174,12 +191,12 @@ class Output(support.ToolTest):
             self.assertEqual(output.read(), self.digest("tree").stdout)
 
     def test_a_stop_and_a_continue_lose_nothing(self):
-        running = self.start_digest("tree")
-        lines = running.stdout.readline()
+        process = self.start_digest("tree")
+        lines = process.stdout.readline()
         for _ in range(5):
-            running.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGSTOP)
             time.sleep(0.01)
-            running.send_signal(signal.SIGCONT)
-        lines += running.stdout.read()
+            process.send_signal(signal.SIGCONT)
+        lines += process.stdout.read()
         self.assertEqual(lines.count(b"\n"), 2000)
-        self.assertEqual(running.wait(support.PATIENCE), 0)
+        self.assertEqual(process.wait(support.PATIENCE), 0)

@@ -5,13 +5,11 @@
 
 #include <string_view>
 
-#include <unistd.h>
-
 namespace penstock::cli {
 
 checksum_list::checksum_list(const std::string& path, checksum_parser& parser, const interruption& until)
-    : from_stdin_(path == "-"), opened_(from_stdin_ ? descriptor() : open_named(path)),
-      records_(from_stdin_ ? STDIN_FILENO : opened_.get(), '\n', until), parser_(parser) {}
+    : from_stdin_(path == "-"), opened_(from_stdin_ ? open_standard_input() : open_named(path)),
+      records_(opened_.get(), '\n', until), parser_(parser) {}
 
 std::optional<list_line> checksum_list::operator()() {
     while (records_.next()) {

@@ -103,8 +103,8 @@ std::optional<sha256_value> digest_stream(const std::string& path, meter& counte
     if (until.signal() != 0) {
         return std::nullopt;
     }
-    const descriptor opened = path == "-" ? descriptor() : open_named(path);
-    const int number = path == "-" ? STDIN_FILENO : opened.get();
+    const descriptor opened = path == "-" ? open_standard_input() : open_named(path);
+    const int number = opened.get();
     const struct ::stat before = status_of(number);
     if (S_ISREG(before.st_mode) && path == "-") {
         return digest_regular_file(number, before, counted);

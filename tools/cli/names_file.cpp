@@ -9,7 +9,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace penstock::cli {
 namespace {
@@ -17,11 +16,8 @@ namespace {
 constexpr auto standard_input = "-";
 
 descriptor open_names(const std::string& path) {
-    if (path == standard_input) {
-        return {};
-    }
     try {
-        return open_named(path);
+        return path == standard_input ? open_standard_input() : open_named(path);
     } catch (const std::system_error& failure) {
         throw std::runtime_error(
             fmt::format("cannot open {} for reading: {}", always_quoted_name(path), failure.code().message()));
@@ -32,7 +28,7 @@ descriptor open_names(const std::string& path) {
 
 names_file::names_file(const std::string& path, const interruption& until)
     : path_(path), opened_(open_names(path)),
-      records_(path == standard_input ? STDIN_FILENO : opened_.get(), '\0', until) {}
+      records_(opened_.get(), '\0', until) {}
 
 std::optional<argument> names_file::operator()() {
     if (!records_.next()) {

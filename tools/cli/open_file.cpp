@@ -8,7 +8,10 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 namespace penstock::cli {
 namespace {
@@ -66,10 +69,32 @@ int openat_without_waiting(links met, int folder, const char* path, int flags) {
 
 constexpr int always = O_CLOEXEC | O_NOCTTY;
 
+/// Whether opening it again leads to the same thing and does nothing else. Of a terminal's master side it makes a new
+/// terminal; what it does to other devices, nobody knows.
+bool may_be_reopened(int number) {
+    struct ::stat status;
+    if (::fstat(number, &status) != 0) {
+        return false;
+    }
+    const bool terminal = ::isatty(number) == 1 && status.st_rdev != makedev(5, 2);  // /dev/ptmx
+    return S_ISFIFO(status.st_mode) || terminal;
+}
+
 }  // namespace
 
 descriptor open_named(const std::string& path) {
     return opened(openat_without_waiting(links::followed, AT_FDCWD, path.c_str(), O_RDONLY | always));
+}
+
+descriptor open_standard_input() {
+    if (may_be_reopened(STDIN_FILENO)) {
+        // A flag set on stdin itself would also be set for the programs that share it.
+        const int number = retry_on_signal([] { return ::open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | always); });
+        if (number >= 0) {
+            return descriptor(number);
+        }
+    }
+    return opened(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
 }
 
 descriptor open_walked(const std::string& path, std::size_t argument_length, links met, int flags) {

@@ -12,6 +12,11 @@ namespace penstock::cli {
 /// what is no regular file do not wait either. Throws std::system_error.
 descriptor open_named(const std::string& path);
 
+/// Another descriptor of stdin, at the same place. Reads of a pipe or terminal do not wait through it, where the process
+/// may open those again: what poll() has seen may be gone when it is read, as another reader took it or as the interrupt
+/// key empties a terminal's queue. Throws std::system_error.
+descriptor open_standard_input();
+
 /// Whether links that a walk meets are followed.
 enum class links : bool { refused, followed };
 
