@@ -128,7 +128,7 @@ else
     lane release cmake_lane release
     lane meson whole_meson_lane
     lane clang cmake_lane clang -L 'unit|thorough'
-    lane asan cmake_lane asan -L 'unit|thorough|stress|tool'
+    lane asan cmake_lane asan -L 'unit|thorough|stress|tool' -E '^scripts/'
     lane tsan tsan_lane -L 'unit|thorough|stress'
 fi
 
