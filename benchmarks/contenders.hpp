@@ -10,6 +10,8 @@ namespace benchmarks {
 /// penstock::as_completed, with a consumer that helps and with one that only takes.
 outcome run_penstock_helping(const workload& load);
 outcome run_penstock_waiting(const workload& load);
+/// As the first, and through a shared gate that has room.
+outcome run_penstock_gated(const workload& load);
 
 /// tbb::parallel_pipeline with as many tokens as there may be tasks in flight.
 outcome run_parallel_pipeline(const workload& load);

@@ -13,7 +13,7 @@ struct done {
     std::uint32_t worker;
 };
 
-outcome run(const workload& load, bool help) {
+outcome run(const workload& load, bool help, penstock::gate* shared = nullptr) {
     penstock::executor ex;
     const std::size_t turns = load.turns;
     auto jobs = std::views::iota(std::uint64_t{0}, std::uint64_t{load.tasks}) |
@@ -25,7 +25,7 @@ outcome run(const workload& load, bool help) {
     std::vector<std::size_t> tasks_by(ex.workers() + 1);
     outcome result;
     const auto begin = clock::now();
-    for (auto& finished : penstock::as_completed(ex, jobs, {.limit = load.in_flight, .help = help})) {
+    for (auto& finished : penstock::as_completed(ex, jobs, {.limit = load.in_flight, .shared = shared, .help = help})) {
         const done got = finished.get();
         result.sum += got.value;
         ++tasks_by[got.worker];
@@ -41,5 +41,9 @@ outcome run(const workload& load, bool help) {
 
 outcome run_penstock_helping(const workload& load) { return run(load, true); }
 outcome run_penstock_waiting(const workload& load) { return run(load, false); }
+outcome run_penstock_gated(const workload& load) {
+    penstock::gate gate(2 * load.in_flight);
+    return run(load, true, &gate);
+}
 
 }  // namespace benchmarks

@@ -58,6 +58,7 @@ void compare(std::size_t workers, const std::string& title, const workload& load
         {"parallel_pipeline", run_parallel_pipeline},
         {"penstock", run_penstock_helping},
         {"penstock, help = false", run_penstock_waiting},
+        {"penstock, shared gate", run_penstock_gated},
     };
     for (contender& who : all) who.run(load);  // warm-up, not counted
     for (int round = 0; round < rounds; ++round) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// A stream's deadline, for when nobody of the stream is awake to see it pass.
+/// A point in time at which something is to be done for a stream, though nobody of it is awake.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
 
 #include <penstock/detail/ticket.hpp>
@@ -11,10 +12,14 @@ namespace penstock::inline v0::detail {
 
 class stream_engine;
 
-/// Set on the executor's timers, and part of its stream. When it goes off it becomes ready for a worker, or for a blocking
-/// thread if all workers are busy; whoever serves it tells the stream's tasks and its consumer.
+/// Set on the executor's timers, and part of its stream. That of the deadline becomes ready for a worker when it goes off,
+/// or for a blocking thread if all workers are busy; whoever serves it tells the stream's tasks and its consumer. That of
+/// the gate has the stream ask again.
 struct alarm final : ticket {
-    alarm(stream_engine& stream, std::chrono::steady_clock::time_point at) noexcept : engine(stream), until(at) {}
+    enum class purpose : std::uint8_t { deadline, gate };
+
+    alarm(stream_engine& stream, purpose what_for, std::chrono::steady_clock::time_point at = {}) noexcept
+        : engine(stream), why(what_for), until(at) {}
 
     void serve() noexcept override;
     void refuse(std::exception_ptr) noexcept override;
@@ -22,7 +27,8 @@ struct alarm final : ticket {
     ticket::kind what() const noexcept override { return kind::alarm; }
 
     stream_engine& engine;
-    const std::chrono::steady_clock::time_point until;
+    const purpose why;
+    std::chrono::steady_clock::time_point until;  ///< changes only while it is not set
     bool off_workers = false;  ///< ready for a blocking thread; guarded by the lane's mutex
 
     // --- the timers'

@@ -22,7 +22,8 @@ long coarse_tick() noexcept {
 }  // namespace
 
 record* stream_engine::next(const wait_until& wait) {
-    if (own_ && own_in_a_row_ < own_tasks_in_a_row) {
+    const bool lent = lends();
+    if (own_ && own_in_a_row_ < own_tasks_in_a_row && !lent) {
         if (record* found = run_own_task(wait)) return found;
     }
     if (concluded_) return nullptr;
@@ -34,17 +35,23 @@ record* stream_engine::next(const wait_until& wait) {
     set_helping(!nested && busy && short_tasks());
     bool helped = false;
     for (;;) {
-        if (record* found = take_ready(true)) return found;
-        if (at_end()) return conclude();
-        if (passed(deadline_)) return next_at_deadline();
-        if (may_help && !(helped && passed(wait.time)) && help(nested)) {
+        if (!lent || may_go_on(!wait.may_wait || passed(wait.time) || passed(deadline_))) {
+            if (record* found = take_ready(true)) return found;
+            if (at_end()) return conclude();
+            if (passed(deadline_)) return next_at_deadline();
+        }
+        if (lent && wait.may_wait) lend();
+        if (may_help && !(helped && passed(wait.time) && !waits_for_loan()) && help(nested)) {
             helped = true;
             continue;
         }
         if (!wait.may_wait || passed(wait.time)) {
-            refill(true);
-            if (record* found = take_ready(false)) return found;
-            return at_end() ? conclude() : nullptr;
+            if (!lent || may_go_on(true)) {
+                refill(true);
+                if (record* found = take_ready(false)) return found;
+                return at_end() ? conclude() : nullptr;
+            }
+            if (!wait.may_wait) return nullptr;
         }
         if (may_ask && ask_producer()) continue;
         sleep(wait.time, nested, may_help, may_ask);

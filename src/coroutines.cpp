@@ -28,7 +28,7 @@ ticket_owner* suspended_frame::owner() const noexcept { return root->engine; }
 
 void suspended_frame::serve() noexcept {
     task_root& of = *root;
-    const task_frame here(of.engine->lane(), of.engine);
+    const task_frame here(of.engine->lane(), of.engine, &of.engine->record_of(of));
     of.resume(frame());
 }
 
@@ -39,7 +39,7 @@ ticket_owner* blocking_call::owner() const noexcept { return waiting->root->engi
 void blocking_call::serve() noexcept {
     stream_engine& engine = *waiting->root->engine;
     {
-        const task_frame here(engine.lane(), &engine);
+        const task_frame here(engine.lane(), &engine, &engine.record_of(*waiting->root));
         run();
     }
     make_ready(*waiting);

@@ -16,6 +16,7 @@ namespace penstock::inline v0::detail {
 
 stream_engine::stream_engine(std::shared_ptr<cpu_lane> lane, const options& settings, stream_source& source)
     : stream_fields(*this, std::move(lane), settings, source) {
+    gate_ = make_gate_side(settings);
     idle_pumps_ = make_pump(0);
     if (!idle_pumps_) throw std::bad_alloc();
     if (fed_ && !fed_->attach(*this)) {
@@ -38,7 +39,7 @@ stream_engine::stream_engine(std::shared_ptr<cpu_lane> lane, const options& sett
     }
     // Last of all: nothing throws any more.
     if (deadline_ && *deadline_ != clock::time_point::max() && open()) {
-        alarm_is_set_ = lane_->timing().set(alarm_.emplace(*this, *deadline_));
+        alarm_is_set_ = lane_->timing().set(alarm_.emplace(*this, alarm::purpose::deadline, *deadline_));
     }
 }
 
@@ -71,7 +72,11 @@ void alarm::refuse(std::exception_ptr) noexcept { engine.refuse_alarm(); }
 ticket_owner* alarm::owner() const noexcept { return &engine; }
 
 /// On the timers' thread, which runs nothing of the user's. The stream may be gone when the alarm is ready.
-void stream_engine::go_off() noexcept {
+void stream_engine::go_off(alarm& due) noexcept {
+    if (due.why == alarm::purpose::gate) {
+        gate_->retry_is_set.store(false);
+        return gate_opened_and_release();
+    }
     cpu_lane& lane = *lane_;
     bool busy = false;
     {
@@ -164,6 +169,7 @@ void stream_engine::drop_own() noexcept {
 
 record* stream_engine::next_at_deadline() {
     expire();
+    drop_waiting();
     drop_own();
     refill(true);
     if (record* found = take_ready(false)) return found;
@@ -253,14 +259,16 @@ stream_stats stream_engine::stats() const noexcept {
 }
 
 bound_by stream_engine::bound(const stream_stats& now) const noexcept {
+    if (gate_ && arrived_.size() > 0 && gate_->waits.load()) return gate_->why.load();
     if (!open()) return bound_by::none;
     if (admission_.window_room(now.pulled, now.taken) == 0 && now.ready > 0) {
         const record* head = in_order_ ? awaited_.load() : nullptr;
         return head && head->state.load() < stage::finished ? bound_by::head_of_line : bound_by::buffer;
     }
-    if (now.running >= admission_.limit()) return bound_by::limit;
     const std::size_t threads = source_.blocks ? lane_->blocking().most_threads() : launches_ ? unlimited : max_pumps_;
-    if (now.running >= threads) return bound_by::workers;
+    if (now.running >= std::min(admission_.limit(), threads)) {
+        return admission_.limit() <= threads ? bound_by::limit : bound_by::workers;
+    }
     return turn_.load() || (fed_ && fed_->size() == 0) ? bound_by::producer : bound_by::none;
 }
 

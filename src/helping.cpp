@@ -23,7 +23,7 @@ bool stream_engine::help(bool nested) noexcept {
     // Tasks that were tiny may have become long: then others' results go before them, those in outboxes too.
     if (left_over && (std::exchange(ticked_, false) || !short_tasks())) {
         refill(true);
-        if (ready_first_) return true;
+        if (ready_first_ && !waits_for_loan()) return true;
     }
     // Its own it runs in any case; what others have pulled, if they are held up in the producer: there may be nobody
     // else to.
@@ -53,6 +53,7 @@ bool stream_engine::help(bool nested) noexcept {
     }
     kick_if_idle();
     if (!in_order_ && !launches_) add_ready(*task);
+    if (std::exchange(own_->owes_loan, false)) return_loan();
     return true;
 }
 

@@ -41,7 +41,7 @@ public:
             last_->link.store(&pulled, std::memory_order_release);  // O5: in submission order the same once more
         }
         last_ = &pulled;
-        size_.store(before + 1);
+        size_.store(before + 1, std::memory_order_release);
         return before == 0;
     }
 
@@ -57,8 +57,21 @@ public:
             if (i + 1 < before) first_ = taken.link.load(std::memory_order_relaxed);
             put(taken);
         }
-        size_.store(before - count);
+        size_.store(before - count);  // O2, with retire_puller(), which asks size() as well
         return count;
+    }
+
+    /// Comes first again, having been the first that was taken.
+    void put_back(record& taken) noexcept {
+        const section guard(lock_);
+        const std::size_t before = size_.load(std::memory_order_relaxed);
+        if (before == 0) {
+            last_ = &taken;
+        } else {
+            taken.link.store(first_, std::memory_order_release);  // O5: in submission order what is there already
+        }
+        first_ = &taken;
+        size_.store(before + 1, std::memory_order_release);
     }
 
     /// Exact, and more: who appends or takes afterwards does so knowing what the caller knew (O2).
@@ -66,7 +79,8 @@ public:
         const section guard(lock_);
         return size_.load(std::memory_order_relaxed) > 0;
     }
-    std::size_t size() const noexcept { return size_.load(); }
+    /// May be stale, but not to who has been in any() since.
+    std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
 
 private:
     using section = std::lock_guard<sync::spin_lock>;

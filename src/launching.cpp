@@ -18,6 +18,8 @@ void blocking_ticket::refuse(std::exception_ptr why) noexcept { engine->refuse_l
 /// recycled, before this returns. `for_this_thread`: a blocking one, that will be back at once.
 void stream_engine::launch(record& task, bool for_this_thread) noexcept {
     away_.fetch_add(1);  // I6: while this thread is inside, so nobody has joined yet
+    const task_frame frame(*lane_, this, &task);
+    if (observer_ && !source_.blocks) tell_start(task);
     switch (source_.launch(task)) {
     case launched::ended:
         land(task);
@@ -52,7 +54,11 @@ void stream_engine::run_launched(record& task) noexcept {
     if (attention_.load() & (stopping | failing) && !may_start(task)) {
         drop(task);  // it had a slot, but no thread yet
     } else {
-        source_.run_blocking(task);
+        {
+            const task_frame inner(lane, this, &task);  // ends before the task: the producer may be called below
+            if (observer_ && source_.blocks) tell_start(task);
+            source_.run_blocking(task);
+        }
         // Unless it failed, for then the user's callbacks may be called.
         if (task.outcome == outcome::value) lane.blocking().announce_return();
         land(task);
@@ -77,8 +83,10 @@ void stream_engine::refuse_launched(record& task, std::exception_ptr why) noexce
 /// A launched task has its outcome: it ends, and is published. Whoever calls must see to it that its slot is filled
 /// again.
 void stream_engine::land(record& task) noexcept {
+    if (observer_) tell_end(task);
     if (task.outcome != outcome::value) settle_error(task);
     ended_elsewhere_.fetch_add(1);  // before anybody can take the result: nothing is taken that has not ended
+    const bool owes_loan = return_permit(task);
     if (attention_.load() & failing && !in_order_ && first_failed_.load() != &task) task.late = true;
     publish_landed(task, stage::finished);
     const std::uint32_t bits = attention_.load();  // O2, with sleep() and doze()
@@ -88,6 +96,7 @@ void stream_engine::land(record& task) noexcept {
     } else if (bits & consumer_dozes && published_.load() >= doze_target_.load()) {
         wake_consumer();
     }
+    if (owes_loan) return_loan();
 }
 
 /// O1, and for the order of completion a list from which the consumer takes all at once. Pushed first and counted then.
@@ -179,8 +188,12 @@ void stream_engine::refuse(pump& at) noexcept {
 
 /// After a stop or a failure: what waits for a blocking thread will not be run, and need not wait for one.
 void stream_engine::drop_waiting() noexcept {
-    if (!(launches_ || pulls_elsewhere_ || alarm_) || !(attention_.load() & (stopping | failing | leaving))) return;
+    if (!(launches_ || pulls_elsewhere_ || alarm_ || gate_) || !(attention_.load() & (stopping | failing | leaving))) return;
     if (pulls_elsewhere_) drop_arrived();
+    if (gate_ && !gate_->turn.exchange(true)) {  // else its holder does it
+        give_up_at_gate();
+        gate_->turn.store(false);
+    }
     while (ticket* waiting = lane_->blocking().withdraw(*this)) {
         if (waiting->what() == ticket::kind::record) {
             drop(*static_cast<blocking_ticket*>(waiting)->carried);

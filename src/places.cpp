@@ -92,6 +92,7 @@ bool stream_engine::nap(resting& state, std::uint32_t word) noexcept {
 
 /// Nothing to do at the moment. Returns whether to look again; false: give up the place.
 bool stream_engine::rest(resting& state) noexcept {
+    if (gate_ && gate_->waits.load()) return false;  // others' tasks are what it waits for
     const auto progress = [this] {
         return pulled_.load(std::memory_order_relaxed) + taken_.load(std::memory_order_relaxed);
     };
@@ -104,7 +105,7 @@ bool stream_engine::rest(resting& state) noexcept {
         // Preempted, it may have been away for longer than it wanted to spin: it looks once more in any case.
         last_look = clock::now() >= until;
         if (attention_.load() & leaving) return false;
-        if ((pulls_elsewhere_ || !turn_.load(std::memory_order_relaxed)) && pullable()) return true;
+        if (fillable()) return true;
         // A look takes cache lines away from those who work: seldom enough.
         for (int pauses = 0; pauses < 16; ++pauses) sync::pause();
     } while (!last_look);
@@ -271,6 +272,7 @@ void stream_engine::join(bool may_serve) noexcept {
     sync::parker joined;
     attention_.fetch_or(leaving);
     const cpu_lane::wait_inside inside(*lane_);
+    if (gate_) close_gate();
     if (fed_) fed_->detach();
     if (alarm_) lane_->timing().cancel(*alarm_);
     sync::unique_lock lock(lane_->mutex());

@@ -2,6 +2,7 @@
 /// A place in a stream from which tasks are pulled and run, by one thread at a time.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <chrono>
@@ -45,6 +46,7 @@ struct alignas(64) pump final : ticket {
     const std::size_t number;          ///< which producer of the completion queue it is
     const bool has_outbox;             ///< false: what is started here may end elsewhere, and is published there
     pump* next_idle = nullptr;         ///< guarded by the lane's mutex
+    bool owes_loan = false;            ///< to be returned when the result has been published; the owner's
     bool launches_for_itself = false;  ///< what is launched here, the launching thread will run; the owner's
     bool off_workers = false;       ///< ready for, or on, a blocking thread; as above until it is served
     std::chrono::steady_clock::time_point yielded{};  ///< when it last made way for the consumer; the owner's
@@ -89,6 +91,13 @@ struct alignas(64) pump final : ticket {
         assert(at < capacity);
         items[at] = &pulled;
         set(tail, at + 1);
+    }
+    /// Begins a new batch, of these.
+    void begin(record* const* pulled, std::size_t count) noexcept {
+        const section guard(lock);
+        for (auto* position : {&published, &finished, &head}) set(*position, 0);
+        std::copy_n(pulled, count, items.begin());
+        set(tail, static_cast<std::uint32_t>(count));
     }
     /// Claims the outbox for the owner: items [first, second).
     std::pair<std::uint32_t, std::uint32_t> claim_outbox() noexcept {

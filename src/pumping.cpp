@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// What a pump does: take the producer's turn, pull a batch, run it, publish it. README.md has the protocol.
 #include <algorithm>
+#include <exception>
 #include <utility>
+
+#include <penstock/errors.hpp>
+#include <penstock/observer.hpp>
 
 #include "stream_engine.hpp"
 
@@ -33,21 +37,31 @@ bool stream_engine::find_work(pump& at, clock::time_point now) noexcept {
     return steal_stuck(at, now) || fill(at) || steal(at);
 }
 
-/// Takes the producer's turn if it is free, and pulls a batch. Whoever has the turn pulls; nobody waits for it.
 bool stream_engine::fill(pump& at) noexcept {
+    if (gate_) return fill_through_gate(at);
     if (pulls_elsewhere_) return fill_from_arrived(at);
-    if (fed_ && fed_->size() == 0) return false;
-    if (!open() || turn_.load(std::memory_order_relaxed) || turn_.exchange(true)) return false;
+    bool begun = false;
+    return pull_some(batch_of(at), [&](record& pulled) {
+               if (!std::exchange(begun, true)) at.clear();
+               at.append(pulled);
+           }) > 0;
+}
+
+/// Takes the producer's turn if it is free, and pulls. Whoever has the turn pulls; nobody waits for it. Returns how many
+/// it were.
+template <class Put>
+std::size_t stream_engine::pull_some(std::size_t wanted, Put put) noexcept {
+    if (fed_ && fed_->size() == 0) return 0;
+    if (!open() || turn_.load(std::memory_order_relaxed) || turn_.exchange(true)) return 0;
     if (deadline_ && clock::now() >= *deadline_) expire();
     std::size_t count = 0;
     if (open()) {
-        at.clear();
-        const std::size_t wanted = fed_ ? std::min(batch_of(at), fed_->size()) : batch_of(at);
+        if (fed_) wanted = std::min(wanted, fed_->size());
         const std::size_t most = std::min(wanted, room(wanted));
         while (count < most) {
             record* pulled = pull_record();
             if (!pulled) break;
-            at.append(*pulled);
+            put(*pulled);
             ++count;
             // C12: the next pull may block. What has been pulled must not wait for it while somebody could run it.
             if (attention_.load() & (places_idle | consumer_helps)) break;  // O2, with retire() and sleep()
@@ -60,13 +74,24 @@ bool stream_engine::fill(pump& at) noexcept {
         end_drained_feed();
         if (bits & (consumer_waits | consumer_dozes) && at_end_visible()) wake_consumer();
     }
-    return count > 0;
+    return count;
+}
+
+/// What is pulled waits in arrived_ until the gate lets it in: one, where that is not known to have room for more.
+bool stream_engine::fill_through_gate(pump& at) noexcept {
+    if (arrived_.size() == 0 && !pulls_elsewhere_) {
+        const std::size_t wanted = std::min(batch_of(at), gate_->gate->batch());
+        const std::size_t pulled = pull_some(wanted, [&](record& each) { arrived_.append(each); });
+        if (pulled > 0 && attention_.load() & (stopping | failing)) wake_consumer();  // I5: it must look here again
+    }
+    return admit(at);
 }
 
 /// How many tasks the pump should take at once.
 std::size_t stream_engine::batch_of(const pump& at) const noexcept {
     // C12: what is launched is launched before the next is pulled.
     if (launches_) return 1;
+    if (gate_ && source_.weighs) return 1;
     // The consumer that runs tiny tasks alone need not leave as much to others.
     const bool alone = at.number == max_pumps_ && tiny_to_run_;
     return std::min<std::size_t>(at.batch, alone ? std::max<std::size_t>(1, admission_.limit() / 2) : fair_share_);
@@ -101,7 +126,7 @@ record* stream_engine::pull_record() noexcept {
     }
     const std::size_t index = pulled_.load(std::memory_order_relaxed);
     pulled->index = index;
-    pulled->late = false;
+    pulled->late = pulled->told = pulled->permitted = pulled->borrowed = false;
     pulled->link.store(nullptr, std::memory_order_relaxed);
     pulled->state.store(stage::admitted, std::memory_order_release);                                   // O1
     if (in_order_) std::exchange(order_last_, pulled)->link.store(pulled, std::memory_order_release);  // O5
@@ -163,6 +188,7 @@ std::size_t stream_engine::run_batch(pump& at) noexcept {
             attend(at, bits, next != nullptr);
         if (!next) {
             publish(at);
+            if (std::exchange(at.owes_loan, false)) return_loan();
             return tasks;
         }
         start(at, *next);
@@ -178,12 +204,18 @@ bool stream_engine::may_start(const record& task) const noexcept {
 
 void stream_engine::drop(record& task) noexcept {
     source_.discard(task);
+    bool owes_loan = false;
+    if (apart_) {
+        if (observer_ && task.told) observer_->on_error(task.index, std::make_exception_ptr(stopped()));
+        owes_loan = return_permit(task);
+    }
     if (launches_) {
         publish_landed(task, stage::dropped);
     } else {
         task.state.store(stage::dropped, std::memory_order_release);  // O1
     }
     dropped_.fetch_add(1);  // I5
+    if (owes_loan) return_loan();
     if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
 }
 

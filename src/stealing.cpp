@@ -19,12 +19,18 @@ constexpr auto watch_interval = 50us;
 
 /// Whether an idle thread would find something to do: unstarted tasks anywhere, or room and nobody at the producer.
 bool stream_engine::work_to_do() noexcept {
-    return has_unstarted() || (!pulls_elsewhere_ && !turn_.load() && pullable());
+    return has_unstarted() || fillable();
 }
 
-/// Visits every batch: exact (O2).
+/// Whether a pump would find something to take or to pull. May be stale.
+bool stream_engine::fillable() const noexcept {
+    if (arrived_.size() > 0) return pullable() && !(gate_ && gate_->turn.load());
+    return !pulls_elsewhere_ && !turn_.load() && pullable();
+}
+
+/// Visits every batch: exact (O2). What waits at a gate does not wait for a thread.
 bool stream_engine::has_unstarted() noexcept {
-    bool found = pulls_elsewhere_ && arrived_.any();
+    bool found = (pulls_elsewhere_ || gate_) && arrived_.any() && pullable();
     for (const auto& slot : pumps_) {
         pump* other = slot.load();
         if (other && other->has_unstarted()) found = true;
@@ -34,7 +40,7 @@ bool stream_engine::has_unstarted() noexcept {
 
 /// May be stale.
 bool stream_engine::unstarted_anywhere() const noexcept {
-    if (arrived_.size() > 0) return true;
+    if (arrived_.size() > 0 && pullable()) return true;
     return std::any_of(pumps_.begin(), pumps_.end(), [](const auto& slot) {
         const pump* other = slot.load(std::memory_order_acquire);
         return other && other->approx_unstarted() > 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The public door to stream_engine.
 #include <exception>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include <penstock/detail/stream_core.hpp>
@@ -10,6 +12,11 @@
 
 namespace penstock::inline v0::detail {
 
+void refuse_negative(std::size_t weight) {
+    throw std::invalid_argument("penstock: the weight of a job must not be negative, and not " +
+                                std::to_string(static_cast<std::ptrdiff_t>(weight)));
+}
+
 stream_source::~stream_source() = default;
 launched stream_source::launch(record&) noexcept { return launched::ended; }
 void stream_source::run_blocking(record&) noexcept {}
@@ -18,6 +25,7 @@ task_root* stream_source::root_of(record&) noexcept { return nullptr; }
 std::coroutine_handle<> stream_source::frame_of(record&) noexcept { return nullptr; }
 record& stream_source::record_of(task_root&) noexcept { std::terminate(); }
 void stream_source::settle(record&) noexcept {}
+std::size_t stream_source::weight_of(const record&) const noexcept { return 1; }
 blocking_ticket* stream_source::ticket_of(record&) noexcept { return nullptr; }
 
 stream_core::stream_core(executor& ex, const options& settings, stream_source& source)
@@ -33,6 +41,7 @@ bool stream_core::wait_async(suspended_frame& consumer, const std::stop_token& u
     return engine_->wait_async(consumer, until);
 }
 void stream_core::woken() noexcept { engine_->woken(); }
+bool stream_core::may_leave() noexcept { return engine_->may_leave(); }
 void stream_core::interrupt() noexcept { engine_->interrupt(); }
 void stream_core::request_stop() noexcept { engine_->request_stop(); }
 bool stream_core::done() const noexcept { return engine_->done(); }

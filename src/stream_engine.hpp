@@ -16,6 +16,7 @@
 #include <penstock/options.hpp>
 
 #include "cpu_lane.hpp"
+#include "gate_side.hpp"
 #include "pump.hpp"
 #include "stream_fields.hpp"
 
@@ -33,6 +34,7 @@ public:
     void taken(record& done) noexcept;
     bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;
     bool wait_async(suspended_frame& consumer, const std::stop_token& until);
+    bool may_leave() noexcept { return !lends() || may_go_on(true); }
     void interrupt() noexcept;
     void woken() noexcept;
     bool done() const noexcept;
@@ -62,14 +64,20 @@ public:
     bool enter() noexcept;
     void fed_and_leave() noexcept;
 
-    // --- its deadline (ending.cpp): the timers' thread, which holds the stream first; whoever serves the alarm
-    void hold_for_alarm() noexcept { away_.fetch_add(1); }
-    void go_off() noexcept;
+    // --- who has something to do for it and is not inside: it is not joined until leave_launched()
+    void hold() noexcept { away_.fetch_add(1); }
+
+    // --- gates (admitting.cpp), after hold()
+    void gate_opened_and_release() noexcept;
+
+    // --- its alarms (ending.cpp): the timers' thread, after hold(); whoever serves the one of the deadline
+    void go_off(alarm& due) noexcept;
     void serve_alarm() noexcept;
     void refuse_alarm() noexcept;
 
     // --- whoever runs a coroutine (coroutines.cpp)
     void end_coroutine(task_root& ended) noexcept;
+    record& record_of(task_root& begun) const noexcept { return source_.record_of(begun); }
     std::stop_token token() const noexcept { return source_.stop.get_token(); }
     bool stops_tasks() const noexcept { return source_.stop.stop_requested(); }
     bool sleeps = false;  ///< a task of this stream has slept; guarded by the mutex of the timers
@@ -98,6 +106,8 @@ private:
     // Pulling, running and publishing: pumping.cpp, stealing.cpp, pacing.cpp.
     bool work(pump& at) noexcept;
     bool fill(pump& at) noexcept;
+    template <class Put>
+    std::size_t pull_some(std::size_t wanted, Put put) noexcept;
     std::size_t batch_of(const pump& at) const noexcept;
     record* pull_record() noexcept;
     bool find_work(pump& at, clock::time_point now) noexcept;
@@ -122,8 +132,33 @@ private:
     std::size_t ended_total() const noexcept;
     std::size_t approx_room() const noexcept;
     bool pullable() const noexcept;
+    bool fillable() const noexcept;
+    bool ending() const noexcept { return attention_.load() & (stopping | failing | leaving); }
     bool work_to_do() noexcept;
     bool has_unstarted() noexcept;
+
+    // Through a gate: admitting.cpp.
+    std::unique_ptr<gate_side> make_gate_side(const options& settings);
+    bool fill_through_gate(pump& at) noexcept;
+    bool admit(pump& at) noexcept;
+    std::size_t ask_gate(record** tasks, std::size_t count) noexcept;
+    void give_up_at_gate() noexcept;
+    void return_loan() noexcept;
+    void put_back_loan() noexcept;
+    bool ask_at(clock::time_point when) noexcept;
+    void gate_opened() noexcept;
+    [[nodiscard]] bool return_permit(record& task) noexcept;
+    void close_gate() noexcept;
+    bool lends() noexcept;
+    bool becomes_lender(const record& task, const stream_engine& theirs) noexcept;
+    void lend() noexcept;
+    bool may_go_on(bool must) noexcept;
+    bool waits_for_loan() const noexcept;
+    void start_apart(pump& at, record& task) noexcept;
+    void tell_start(record& task) noexcept;
+    void tell_end(record& task) noexcept;
+    template <bool Apart>
+    void end_here(pump& at, record& task) noexcept;
 
     // Where tasks come from if not from a pump's own pull: supply.cpp.
     bool worth_pulling() const noexcept;
@@ -194,6 +229,7 @@ private:
     bool doze(std::optional<clock::time_point> until);
     bool results_come_fast() noexcept;
     bool result_visible() const noexcept;
+    bool result_there() const noexcept;
     bool anything_to_do(bool nested, bool may_help, bool asks) noexcept;
     bool rouse_consumer() noexcept;
     void rouse_nested_consumer_locked() noexcept;
@@ -221,46 +257,6 @@ private:
     std::optional<std::stop_callback<stop_request>> stop_callback_;
 };
 
-// --- what runs for every task, in line
-
-inline bool stream_engine::short_tasks() const noexcept {
-    return trust_.load(std::memory_order_relaxed) >= trust_to_help;
-}
-
-inline bool stream_engine::open() const noexcept {
-    return !source_ended_.load(std::memory_order_acquire) && !(attention_.load() & (stopping | failing));
-}
-
-/// Whether a pump would find something to take or to pull, if nobody has the turn. May be stale.
-inline bool stream_engine::pullable() const noexcept {
-    if (pulls_elsewhere_) return arrived_.size() > 0;
-    return open() && !(fed_ && fed_->size() == 0) && approx_room() > 0;
-}
-
-/// Every pulled task has been taken or dropped. I5: pulled_ is raised before dropped_ for a task that a stop cut off,
-/// and read after it here: the sum is never reached too early.
-inline bool stream_engine::all_accounted() const noexcept {
-    const std::size_t accounted = taken_.load(std::memory_order_relaxed) + dropped_late_.load() + dropped_.load();
-    return pulled_.load() == accounted;
-}
-
-/// Runs an admitted task, or drops it.
-inline void stream_engine::start(pump& at, record& task) noexcept {
-    if (attention_.load() & (stopping | failing) && !may_start(task)) [[unlikely]]
-        return drop(task);
-    task.state.load(std::memory_order_acquire);  // O1
-    task.state.store(stage::running, std::memory_order_relaxed);
-    if (launches_) [[unlikely]]
-        return launch(task, std::exchange(at.launches_for_itself, false));
-    source_.run(task);
-    if (task.outcome != outcome::value) [[unlikely]]
-        settle_error(task);
-    // Before anybody can take the result: nothing is taken that has not ended.
-    at.ended.store(at.ended.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-    // What finishes after a failure that ends the stream is not delivered (C5); in submission order its place decides.
-    if (attention_.load() & failing && !in_order_ && first_failed_.load() != &task) [[unlikely]]
-        task.late = true;
-    task.state.store(stage::finished, std::memory_order_release);  // O1
-}
-
 }  // namespace penstock::inline v0::detail
+
+#include "starting.hpp"

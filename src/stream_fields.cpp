@@ -18,6 +18,9 @@ options checked(const options& settings) {
     if (settings.limit == 0) {
         throw std::invalid_argument("penstock: options::limit must be at least 1: how many tasks may be in flight");
     }
+    if (settings.max_weight == 0) {
+        throw std::invalid_argument("penstock: options::max_weight must be at least 1");
+    }
     return settings;
 }
 
@@ -42,11 +45,15 @@ stream_fields::stream_fields(stream_engine& engine, std::shared_ptr<cpu_lane> la
     : lane_(std::move(lane)), source_(source),
       admission_(checked(settings), source.blocks ? useful_in_flight(*lane_) : unlimited),
       max_pumps_(std::min(settings.limit, lane_->workers())), in_order_(settings.order == order::submission),
-      fail_fast_(settings.on_error == on_error::stop), launches_(source.launches), pulls_elsewhere_(source.pull_blocks),
+      fail_fast_(settings.on_error == on_error::stop), launches_(source.launches),
+      apart_(source.launches || settings.shared || settings.max_weight != unlimited || settings.observer),
+      observer_(settings.observer), pulls_elsewhere_(source.pull_blocks),
       fed_(source.fed), help_(settings.help && !source.launches),  // what there is to help with is soon done
       asks_(settings.help && source.launches), deadline_(settings.deadline),
       fair_share_(std::max<std::size_t>(1, settings.limit / (2 * max_pumps_))), lineage_(make_lineage(*lane_, engine)),
       queue_(max_pumps_), pumps_(max_pumps_ + 1), order_last_(&order_stub_), puller_(engine),
       order_taken_(&order_stub_) {}
+
+stream_fields::~stream_fields() = default;
 
 }  // namespace penstock::inline v0::detail

@@ -28,6 +28,7 @@
 namespace penstock::inline v0::detail {
 
 class cpu_lane;
+struct gate_side;
 struct pump;
 
 /// Which stream's task started a stream. Outlives both, so that a thread that waits can ask whose descendant a pump is.
@@ -39,6 +40,9 @@ struct lineage {
 struct stream_fields {
     stream_fields(stream_engine& engine, std::shared_ptr<cpu_lane> lane, const options& settings,
                   stream_source& source);
+    ~stream_fields();
+    stream_fields(const stream_fields&) = delete;
+    stream_fields& operator=(const stream_fields&) = delete;
 
     /// Why a thread that passes must do more than go on. Bits of attention_, the one word that every task's end looks
     /// at.
@@ -66,6 +70,9 @@ struct stream_fields {
     const bool in_order_;
     const bool fail_fast_;
     const bool launches_;         ///< tasks may end elsewhere than where they were started
+    /// Starting a task is more than to run it: it is launched, has passed a gate, or an observer is told.
+    const bool apart_;
+    stream_observer* const observer_;
     const bool pulls_elsewhere_;  ///< the producer is pulled on blocking threads; pumps take what has arrived
     feed_core* const fed_;        ///< which the producer is, or null
     const bool help_;
@@ -73,6 +80,7 @@ struct stream_fields {
     const std::optional<clock::time_point> deadline_;
     const std::size_t fair_share_;  ///< no batch may be larger: the others are to find room too
     std::shared_ptr<lineage> lineage_;
+    std::unique_ptr<gate_side> gate_;
     completion_queue queue_;
     /// Every pump that was ever made, the consumer's own at [max_pumps_]. A slot is set once; the engine deletes them.
     std::vector<sync::atomic<pump*>> pumps_;
@@ -98,7 +106,7 @@ struct stream_fields {
     std::exception_ptr producer_error_;  ///< O4; the consumer's once the source has ended
     sync::atomic<bool> producer_threw_{false};
 
-    // --- from the turn's holder to the pumps, if it is no pump
+    // --- from the turn's holder to the pumps, if it is no pump, or if the gate is between them
     puller puller_;
     intake arrived_;
 

@@ -52,7 +52,7 @@ bool stream_engine::pull_here() noexcept {
     if (!open() || room(1) == 0) return false;
     record* pulled = pull_record();
     if (!pulled) return false;
-    if (source_.blocks) {
+    if (source_.blocks && !gate_) {
         // C12: it gets its thread before the next pull may block this one, or this one goes to it.
         arrived_.any();  // I5: a section between pulled_ and the look for a stop, as pump::append() is
         if (attention_.load() & (stopping | failing) && !may_start(*pulled)) {
@@ -108,7 +108,7 @@ bool stream_engine::fill_from_arrived(pump& at) noexcept {
     return count > 0;
 }
 
-/// The consumer, after a stop or a failure: nothing of what has arrived will be run.
+/// The consumer, or who has the gate turn, after a stop or a failure: nothing of what has arrived will be run.
 void stream_engine::drop_arrived() noexcept {
     record* waiting = nullptr;
     while (arrived_.take(1, [&](record& task) { waiting = &task; }) > 0) drop(*waiting);

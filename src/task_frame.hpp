@@ -11,14 +11,15 @@ namespace penstock::inline v0::detail {
 
 class cpu_lane;
 class stream_engine;
+struct record;
 
 /// On the stack of a thread while it runs user code for an executor. Frames form a chain: a task that waits on a stream of
 /// its own runs that stream's tasks on top of itself.
 class task_frame {
 public:
-    /// `engine` is null for a posted task.
-    task_frame(const cpu_lane& lane, stream_engine* engine) noexcept
-        : lane_(lane), engine_(engine), outer_(std::exchange(innermost_, this)) {}
+    /// `engine` is null for a posted task; `task` is, too, for whoever runs several in turn and none of which holds a permit.
+    task_frame(const cpu_lane& lane, stream_engine* engine, const record* task = nullptr) noexcept
+        : lane_(lane), engine_(engine), task_(task), outer_(std::exchange(innermost_, this)) {}
     task_frame(const task_frame&) = delete;
     task_frame& operator=(const task_frame&) = delete;
     ~task_frame() { innermost_ = outer_; }
@@ -28,11 +29,13 @@ public:
 
     stream_engine* engine() const noexcept { return engine_; }
     const cpu_lane& lane() const noexcept { return lane_; }
+    const record* task() const noexcept { return task_; }
     const task_frame* outer() const noexcept { return outer_; }
 
 private:
     const cpu_lane& lane_;
     stream_engine* const engine_;
+    const record* const task_;
     const task_frame* const outer_;
     static inline constinit thread_local const task_frame* innermost_ = nullptr;
 };

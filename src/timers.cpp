@@ -208,7 +208,7 @@ alarm* timers::take_due_alarms(std::chrono::steady_clock::time_point now) noexce
     while (first_alarm_ && first_alarm_->until <= now) {
         alarm* next = first_alarm_;
         unlink(*next);
-        next->engine.hold_for_alarm();
+        next->engine.hold();
         next->later = std::exchange(due, next);
     }
     return due;
@@ -228,7 +228,10 @@ void timers::run() noexcept {
         // While it does not wait, it need not be woken.
         wakes_ = due.empty() ? next : 0;
         lock.unlock();
-        while (alarms) std::exchange(alarms, alarms->later)->engine.go_off();
+        while (alarms) {
+            alarm& due_one = *std::exchange(alarms, alarms->later);
+            due_one.engine.go_off(due_one);
+        }
         if (!due.empty()) {
             lane_.add_all(due);
         } else if (next == timer_wheel::never) {

@@ -31,7 +31,11 @@ constexpr unsigned slow_sleep_weighs = 8;
 
 /// Parks until there may be something to do, `until` at the latest.
 void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask) {
-    if (deadline_ && (!until || *deadline_ < *until)) until = deadline_;
+    if (gate_ && gate_->loan.want()) {
+        until.reset();  // before it has its permits back it can not go on, whatever the time is
+    } else if (deadline_ && (!until || *deadline_ < *until)) {
+        until = deadline_;
+    }
     if (launches_) {
         if (results_come_fast() && doze(until)) return;
     } else if (short_tasks()) {
@@ -55,6 +59,7 @@ void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, b
     // announcement.
     if (!anything_to_do(nested, may_help, asks)) consumer_.park(until);
     attention_.fetch_and(~(bits | consumer_roused));
+    awaited_.store(nullptr);  // it may be taken, and stand for another task soon
 }
 
 /// Says that the consumer waits. It has taken back what it said before: if somebody says so already, it is another.
@@ -106,7 +111,10 @@ bool stream_engine::spin_for_result() noexcept {
     return false;
 }
 
-bool stream_engine::result_visible() const noexcept {
+/// To a consumer that may go on.
+bool stream_engine::result_visible() const noexcept { return !waits_for_loan() && result_there(); }
+
+bool stream_engine::result_there() const noexcept {
     if (ready_first_ || at_end_visible()) return true;
     if (!in_order_) return published_more();
     const record* awaited = order_taken_->link.load(std::memory_order_acquire);
@@ -120,7 +128,8 @@ bool stream_engine::anything_to_do(bool nested, bool may_help, bool asks) noexce
     drop_waiting();                          // O2, with request_stop()
     if (result_visible()) return true;
     refill(true);
-    if (ready_first_) return true;
+    if (ready_first_ && !waits_for_loan()) return true;
+    if (gate_ && gate_->loan.is_returned()) return true;  // to be looked at, and lent again
     if (may_help && !pulls_elsewhere_ && turn_.load() && unstarted) return true;
     if (may_help && (nested || short_tasks()) && work_to_do()) return true;
     if ((nested || asks) && lane_->blocking().take_for(*this, true, !nested)) return true;
@@ -170,6 +179,7 @@ bool stream_engine::wait_async(suspended_frame& consumer, const std::stop_token&
         return true;
     }
     if (attention_.load() & (consumer_waits | consumer_dozes)) announce(0);  // another one waits: throws
+    if (lends()) lend();
     async_.store(announcing);
     awaited_.store(in_order_ ? order_taken_->link.load(std::memory_order_acquire) : nullptr);
     attention_.fetch_or(consumer_waits);
@@ -177,7 +187,8 @@ bool stream_engine::wait_async(suspended_frame& consumer, const std::stop_token&
     // And with interrupt(): who asks for the stop looks at attention_ afterwards. And with expire().
     std::atomic_thread_fence(std::memory_order_seq_cst);
     std::uintptr_t at = announcing;
-    if (!until.stop_requested() && !expired_.load() && !anything_to_do(false, false, false) &&
+    const bool told = (until.stop_requested() || expired_.load()) && !waits_for_loan();
+    if (!told && !anything_to_do(false, false, false) &&
         async_.compare_exchange_strong(at, reinterpret_cast<std::uintptr_t>(&consumer))) {
         return true;
     }
@@ -193,6 +204,7 @@ void stream_engine::interrupt() noexcept {
 
 void stream_engine::woken() noexcept {
     attention_.fetch_and(~std::uint32_t{consumer_waits | consumer_roused});
+    awaited_.store(nullptr);
     async_.store(no_coroutine);
 }
 

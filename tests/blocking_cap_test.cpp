@@ -163,7 +163,7 @@ TEST_P(BlockingCap, CountsWhatWaitsForAThreadAsInFlight) {
         EXPECT_TRUE(support::eventually([&] { return stream.stats().running == limit && running.inside() == 3; }));
         const auto now = stream.stats();
         EXPECT_EQ(now.pulled, limit);
-        EXPECT_EQ(now.bound, penstock::bound_by::limit);
+        EXPECT_EQ(now.bound, penstock::bound_by::workers);
         EXPECT_EQ(running.most(), static_cast<long>(threads));
         hold.open();
         EXPECT_TRUE(stream.next());

@@ -108,7 +108,7 @@ class any_job {
 
 public:
     template <class Job>
-    requires(!std::same_as<std::remove_cvref_t<Job>, any_job> && job<std::remove_cvref_t<Job>>)
+    requires(!std::same_as<std::remove_cvref_t<Job>, any_job> && detail::plain_job<std::remove_cvref_t<Job>>)
         any_job(Job&& given) {  // implicit: a job is one
         using kept = std::remove_cvref_t<Job>;
         using outcome = typename detail::element_runner<kept>::template outcome_of<kept>;

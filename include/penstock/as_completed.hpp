@@ -56,7 +56,7 @@ auto as_completed(executor& ex, Source&& source, options settings) {
     static_assert(job<element>,
                   "penstock: as_completed(ex, source, limit) runs what the source gives, so that must be callable without "
                   "arguments (or with a std::stop_token); for inputs of a function use as_completed(ex, inputs, f, limit)");
-    return detail::start(ex, std::forward<Source>(source), detail::element_runner<element>(), settings);
+    return detail::start(ex, std::forward<Source>(source), detail::element_runner<detail::job_in_t<element>>(), settings);
 }
 
 /// The same with the defaults of `options`. A negative limit is std::invalid_argument.

@@ -42,8 +42,8 @@ public:
     void await_resume() {
         stop_.reset();
         if (suspended_) core_.woken();
-        if (token_.stop_requested()) throw stopped();
     }
+    bool stop_requested() const noexcept { return token_.stop_requested(); }
 
 private:
     struct interruption {
@@ -83,6 +83,7 @@ task<std::optional<completed<T, In>>> take_async(stream_state<T, In>* state) {
         if (found || state->core->done()) co_return std::move(found);
         look_again waiting(*state->core);
         co_await waiting;
+        if (waiting.stop_requested() && state->core->may_leave()) throw stopped();
     }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <stop_token>
 #include <type_traits>
@@ -65,6 +66,14 @@ struct blocking_job {
     F function;
 };
 
+/// A job that counts more, or less, than 1 at a gate. See weighted().
+template <class Job>
+struct weighted_job {
+    std::size_t weight;
+    bool negative;  ///< what was given; then the job fails
+    Job job;
+};
+
 template <class T = void>
 class task;
 
@@ -76,6 +85,10 @@ template <class Job>
 inline constexpr bool is_blocking = false;
 template <class F>
 inline constexpr bool is_blocking<blocking_job<F>> = true;
+template <class Job>
+inline constexpr bool is_weighted = false;
+template <class Job>
+inline constexpr bool is_weighted<weighted_job<Job>> = true;
 template <class Job>
 inline constexpr bool is_task = false;
 template <class T>
@@ -111,9 +124,43 @@ auto blocking(F f) {
     return blocking_job<F>{std::move(f)};
 }
 
+namespace detail {
+template <class Job>
+concept plain_job = cpu_job<Job> || is_blocking<Job> || is_task<Job> || is_any_job<Job>;
+
+/// The job in a weighted one.
+template <class Job>
+struct job_in {
+    using type = Job;
+};
+template <class Job>
+struct job_in<weighted_job<Job>> {
+    using type = Job;
+};
+template <class Job>
+using job_in_t = typename job_in<Job>::type;
+}  // namespace detail
+
 /// What as_completed(ex, source, limit) can run.
 template <class Job>
-concept job = cpu_job<Job> || detail::is_blocking<Job> || detail::is_task<Job> || detail::is_any_job<Job>;
+concept job = detail::plain_job<detail::job_in_t<Job>>;
+
+/// Makes a job of any kind count `weight` where weights are capped: options::max_weight and gate_limits::weight. Bytes,
+/// for example. The weight is read once, here. 0 is allowed: such a job counts as one in flight, and weighs nothing. One
+/// that is heavier than a cap, or negative, is not run: its outcome is a std::invalid_argument that names the numbers.
+template <class J>
+auto weighted(std::size_t weight, J given) {
+    static_assert(!detail::is_weighted<J>, "penstock: a job has one weight");
+    static_assert(detail::plain_job<J>, "penstock: weighted() takes a job: a function without parameters (or with a "
+                                        "std::stop_token), blocking(f), a task<T> or an any_job<T>");
+    return weighted_job<J>{weight, false, std::move(given)};
+}
+template <std::signed_integral Weight, class J>
+auto weighted(Weight weight, J given) {
+    auto made = penstock::weighted(static_cast<std::size_t>(weight), std::move(given));
+    made.negative = weight < 0;
+    return made;
+}
 
 }  // namespace v0
 }  // namespace penstock

@@ -16,6 +16,9 @@ inline namespace v0 {
 inline constexpr std::size_t unlimited = SIZE_MAX;
 inline constexpr std::size_t auto_buffer = SIZE_MAX - 1;
 
+class gate;
+class stream_observer;
+
 enum class order {
     completion,  ///< as tasks finish: exactly so for the tasks of one thread, about so across threads
     submission,  ///< in the order of the producer; a slow task holds back what follows it
@@ -42,6 +45,13 @@ struct options {
     /// When next() stops waiting, for the whole stream. Results that are ready are delivered first. One that has passed
     /// already is legal. No task is helped with while a deadline is set, except inside a task.
     std::optional<std::chrono::steady_clock::time_point> deadline = {};
+    /// What the weights of tasks in flight may come to, see weighted(); a job without a weight weighs 1. A task that is
+    /// heavier fails with std::invalid_argument. 0 is std::invalid_argument.
+    std::size_t max_weight = unlimited;
+    /// A further gate, shared with other streams; it must outlive them. See gate.
+    gate* shared = nullptr;
+    /// Is told of every task's start and end; it must outlive the stream.
+    stream_observer* observer = nullptr;
     /// A consumer that waits in next() may run short tasks (and the producer) itself; then this_worker() is SIZE_MAX in
     /// them. Inside a task a waiting consumer always helps. Blocking jobs and coroutines are not its to run.
     bool help = true;

@@ -12,6 +12,8 @@
 #include <penstock/any_job.hpp>
 #include <penstock/producer.hpp>
 #include <penstock/feed.hpp>
+#include <penstock/gate.hpp>
+#include <penstock/observer.hpp>
 #include <penstock/executor.hpp>
 #include <penstock/completed.hpp>
 #include <penstock/completion_stream.hpp>

@@ -2,6 +2,7 @@
 /// A record with all that one task needs.
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <stop_token>
 #include <type_traits>
@@ -14,11 +15,22 @@
 
 namespace penstock::inline v0::detail {
 
+/// What a weighted job's record keeps of it.
+template <bool Weighs>
+struct weight_part {
+    std::size_t weight = 1;
+};
+template <>
+struct weight_part<false> {
+    static constexpr std::size_t weight = 1;
+};
+
 /// The record of a task that comes from an Element, and is run by a Runner. Alone on its cache lines: neighbours are in
 /// the hands of other threads.
-template <class T, class Element, class Runner, class Rest>
+template <class T, class Element, class Runner, class Rest, bool Weighs>
 struct alignas(64) job_record : result_record<T, std::conditional_t<Runner::keeps_input, Element, void>>,
-                                begun_task<Rest> {
+                                begun_task<Rest>,
+                                weight_part<Weighs> {
     [[no_unique_address]] slot<std::conditional_t<Runner::keeps_input, void, Element>> job;
     static constexpr bool launches = begun_task<Rest>::may_block || begun_task<Rest>::may_suspend;
 

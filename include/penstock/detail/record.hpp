@@ -43,6 +43,9 @@ struct record {
     bool late : 1 = false;           ///< finished after what ends the stream, or cut off by it: never delivered
     bool holds_element : 1 = false;  ///< the job, or the input, is there
     bool holds_rest : 1 = false;     ///< what was begun and is to go on elsewhere is there
+    bool permitted : 1 = false;      ///< it holds permits of the stream's gates
+    bool borrowed : 1 = false;       ///< some of them were lent by the task that waits for the stream
+    bool told : 1 = false;           ///< the observer knows that it has started
 
     bool failed() const noexcept { return outcome > detail::outcome::value; }
 };

@@ -36,6 +36,12 @@ struct call_outcome<any_job<U>> {
     using rest = any_job<U>;
     static constexpr bool wants_token = true;
 };
+template <class J>
+struct call_outcome<weighted_job<J>> {
+    static_assert(!is_weighted<weighted_job<J>>,
+                  "penstock: a function or job must not return a weighted() job, for its weight must be known when it is "
+                  "admitted; have the source give weighted jobs");
+};
 
 /// How a job is run: it is the element itself, and is destroyed when it has run.
 struct run_element {

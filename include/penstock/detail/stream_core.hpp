@@ -66,6 +66,8 @@ public:
     virtual blocking_ticket* ticket_of(record& task) noexcept;
     /// Destroys whatever a record still holds: a task that never ran, or a result that nobody takes.
     virtual void discard(record& task) noexcept = 0;
+    /// What the task weighs at a gate.
+    virtual std::size_t weight_of(const record& task) const noexcept;
     /// The exception of a record whose outcome is one.
     virtual std::exception_ptr error_of(const record& task) const noexcept = 0;
 
@@ -75,6 +77,8 @@ public:
     bool launches = false;
     /// And if all of them are for threads that may block, beyond the function that gives them.
     bool blocks = false;
+    /// Set by the typed part: tasks may weigh other than 1.
+    bool weighs = false;
     /// Set by the typed part: pull() may block, and is to be called on a thread that may.
     bool pull_blocks = false;
     /// And if its end may be that it was told to stop.
@@ -82,6 +86,9 @@ public:
     /// And the feed that it pulls from, if it is one. Then pull() is called only when something is there.
     feed_core* fed = nullptr;
 };
+
+/// Throws std::invalid_argument: the weight of a job was given as this negative number.
+[[noreturn]] PENSTOCK_EXPORT void refuse_negative(std::size_t weight);
 
 /// Who waits, and how long.
 struct wait_until {
@@ -115,6 +122,9 @@ public:
     void interrupt() noexcept;
     /// It has been made ready, and goes on.
     void woken() noexcept;
+    /// The consumer wants to go on without a result: whether it has back what it lends. Otherwise it is made ready when
+    /// it has.
+    bool may_leave() noexcept;
 
     void request_stop() noexcept;
     bool done() const noexcept;

@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
@@ -30,15 +31,21 @@ class completion_stream;
 
 namespace penstock::inline v0::detail {
 
+/// What a record holds of a producer's element: without its weight, if it is a job that has one.
+template <class Puller, class Runner>
+using held_element =
+    std::conditional_t<Runner::keeps_input, typename Puller::element, job_in_t<typename Puller::element>>;
+
 template <class Puller, class Runner>
 class typed_source final
-    : public stream_state<typename Runner::template outcome_of<typename Puller::element>::result,
+    : public stream_state<typename Runner::template outcome_of<held_element<Puller, Runner>>::result,
                           std::conditional_t<Runner::keeps_input, typename Puller::element, void>> {
-    using element = typename Puller::element;
+    using element = held_element<Puller, Runner>;
+    static constexpr bool weighted = !std::same_as<element, typename Puller::element>;
     using call = typename Runner::template outcome_of<element>;
     using T = typename call::result;
     using In = std::conditional_t<Runner::keeps_input, element, void>;
-    using task_record = job_record<T, element, Runner, typename call::rest>;
+    using task_record = job_record<T, element, Runner, typename call::rest, weighted>;
     static constexpr bool may_block = task_record::may_block;
     static constexpr bool may_suspend = task_record::may_suspend;
     static constexpr bool launches_tasks = task_record::launches;
@@ -57,6 +64,7 @@ public:
         : puller_(std::forward<P>(producer)), runner_(std::move(runner)), measure_(measure) {
         this->launches = launches_tasks;
         this->blocks = may_block && !may_suspend;
+        this->weighs = weighted;
         this->pull_blocks = pull_blocks<Puller>;
         this->pull_heeds_stop = Puller::wants_token;
         this->fed = fed_by(puller_);
@@ -78,12 +86,22 @@ public:
         task.elapsed = {};
         return puller_.pull(token_, [&]<class Item>(Item&& item) {
             try {
-                task.held().construct(std::forward<Item>(item));
+                if constexpr (weighted) {
+                    task.weight = item.negative ? 0 : item.weight;
+                    if (item.negative) refuse_negative(item.weight);
+                    task.held().construct(std::forward<Item>(item).job);
+                } else {
+                    task.held().construct(std::forward<Item>(item));
+                }
                 task.holds_element = true;
             } catch (...) {
                 task.fail(this->stop);
             }
         });
+    }
+
+    std::size_t weight_of(const record& task) const noexcept override {
+        return static_cast<const task_record&>(task).weight;
     }
 
     void run(record& admitted) noexcept override {
