@@ -22,7 +22,8 @@ class CommandLine(support.ToolTest):
                              b"-b", b"--binary", b"-t", b"--text", b"--tag", b"-z", b"--zero", b"--files0-from=",
                              b"--unordered", b"-L", b"--follow", b"-c", b"--check", b"--quiet", b"--status",
                              b"--ignore-missing", b"--strict", b"-w", b"--warn", b"-j", b"--workers=", b"--limit=",
-                             b"--buffer=", b"--progress", b"--no-progress", b"--help", b"--version", b"130"]:
+                             b"--buffer=", b"--progress", b"--no-progress", b"--verbose", b"--help", b"--version",
+                             b"130"]:
                     self.assertIn(part, result.stdout)
 
     def test_help_without_a_command_lists_the_commands(self):
@@ -36,7 +37,8 @@ class CommandLine(support.ToolTest):
                 self.assertLessEqual(len(line), 80, line)
 
     def test_version_is_told_with_and_without_a_command(self):
-        for arguments in [["--version"], ["digest", "--version"], ["digest", "a", "--vers", "--bogus"]]:
+        for arguments in [["--version"], ["digest", "--version"], ["digest", "a", "--vers", "--bogus"],
+                          ["digest", "--v"], ["digest", "--ve"], ["digest", "--ver"]]:
             with self.subTest(arguments=arguments):
                 result = self.penstock(*arguments)
                 self.assertRegex(result.stdout, rb"^penstock [0-9]+\.[0-9]+\.[0-9]+\n")

@@ -100,7 +100,7 @@ class Syntax(OptionsTest):
         self.assert_refused("-j", saying=b"option requires an argument -- 'j'")
 
     def test_an_option_that_has_no_value_is_refused_with_one(self):
-        for option in ["unordered", "follow", "progress", "no-progress", "help", "version"]:
+        for option in ["unordered", "follow", "progress", "no-progress", "verbose", "help", "version"]:
             self.assert_refused(f"--{option}=x", saying=b"option '--%s' doesn't allow an argument" % option.encode())
 
     def test_long_options_may_be_shortened_as_in_sha256sum(self):
@@ -114,7 +114,8 @@ class Syntax(OptionsTest):
     def test_options_of_its_own_may_be_shortened(self):
         self.write(b"names", b"a\0")
         for arguments in [["--unord", "a"], ["--fol", "a"], ["--wo=2", "a"], ["--wor", "2", "a"], ["--lim=3", "a"],
-                          ["--buf", "0", "a"], ["--fil=names"], ["--files0", "names"], ["--no", "a"]]:
+                          ["--buf", "0", "a"], ["--fil=names"], ["--files0", "names"], ["--no", "a"],
+                          ["--verb", "a"]]:
             with self.subTest(arguments=arguments):
                 self.assert_success(self.digest(*arguments), A)
 

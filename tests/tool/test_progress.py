@@ -307,6 +307,143 @@ class Percentage(ProgressTest, faults.FaultTest):
         self.assertEqual(states[-1], (50, 50, 0, 100))
 
 
+class Bound(ProgressTest, faults.FaultTest):
+    """What --verbose adds: what the work is bound by, and what to turn."""
+    FEW = ["-j2", "--limit=2", "--buffer=2"]
+    PLAIN = rb"^[0-9]+ files?, .*, 0 errors, [0-9]+ %, bound by [a-z]+(?: \([-a-z ]+\))?\n$"
+
+    def setUp(self):
+        super().setUp()
+        self.names = [self.write(b"%d" % number, b"x") for number in range(20)]
+        self.list = b"".join(support.line(b"x", name) for name in self.names)
+        self.write(b"list", self.list)
+
+    def start_verbose(self, *arguments, held=(), **settings):
+        """The program on a terminal. It begins to read the files that are held, and can go on with none."""
+        shown = terminal.Terminal(self)
+        settings = {"stdout": self.log, **self.holding(held), "TERM": "xterm", "NO_COLOR": None, **settings}
+        return shown, shown.start_digest("--verbose", *arguments, **settings)
+
+    def wait_for_bound(self, shown, bound):
+        shown.wait_until(lambda: shown.states() and shown.states()[-1].endswith(b", bound by " + bound))
+
+    def assert_bound(self, bound, *options, held):
+        """While some files are held, whether all are to be digested or checked."""
+        for arguments in [self.names, ["--check", "list"]]:
+            with self.subTest(options=options, arguments=arguments):
+                shown, process = self.start_verbose(*options, *arguments, held=held)
+                self.wait_for_bound(shown, bound)
+                self.release()
+                self.assertEqual(shown.wait_for_end(process), 0)
+
+    def assert_bound_in_both_orders(self, bound, *options, held):
+        self.assert_bound(bound, *options, held=held)
+        self.assert_bound(bound, "--unordered", *options, held=held)
+
+    def test_with_a_file_for_every_worker_it_is_bound_by_the_workers(self):
+        self.assert_bound_in_both_orders(b"workers (-j)", "-j1", held=[b"0"])
+        self.assert_bound_in_both_orders(b"workers (-j)", "-j2", held=[b"0", b"1"])
+
+    def test_with_as_many_files_in_flight_as_may_be_it_is_bound_by_the_limit(self):
+        self.assert_bound_in_both_orders(b"limit (--limit)", "-j2", "--limit=1", held=[b"0"])
+        self.assert_bound_in_both_orders(b"limit (--limit)", "-j4", "--limit=2", held=[b"0", b"1"])
+
+    def test_with_as_many_files_in_flight_as_may_be_open_it_is_bound_by_descriptors(self):
+        shown = terminal.Terminal(self)
+        self.write(b".hold")
+        held = faults.preloading(self.root, self.path(b".struck"), [faults.always("read", "hold")])
+        process = shown.start(["sh", "-c", 'ulimit -n 30; exec "$0" "$@"', support.BINARY, "digest", "--verbose",
+                               "-j64", *self.names], stdout=self.log, **{**held, "TERM": "xterm"})
+        self.wait_for_bound(shown, b"descriptors (ulimit -n)")
+        self.release()
+        self.assertEqual(shown.wait_for_end(process), 0)
+
+    def test_while_names_are_awaited_it_is_bound_by_names(self):
+        for order in [[], ["--unordered"]]:
+            for option, text in [("--files0-from", b"0\0"), ("--check", support.line(b"x", b"0"))]:
+                with self.subTest(order=order, option=option):
+                    shown, process = self.start_verbose(*order, option, "/dev/stdin", stdin=subprocess.PIPE)
+                    self.wait_for_bound(shown, b"names")
+                    process.stdin.write(text)
+                    process.stdin.flush()
+                    shown.wait_until(lambda: shown.states()[-1].startswith(b"1 file, "))
+                    self.wait_for_bound(shown, b"names")
+                    process.stdin.close()
+                    process.stdin = None
+                    self.assertEqual(shown.wait_for_end(process), 0)
+
+    def test_while_results_wait_for_a_slow_file_it_is_bound_by_order(self):
+        self.assert_bound(b"order (--unordered)", *self.FEW, held=[b"0"])
+        self.assert_bound(b"order (--unordered)", "-j2", "--limit=2", "--buffer=0", held=[b"0"])
+
+    def assert_bound_by_buffer(self, *options, held=()):
+        """While nobody reads the lines. Files that are held are read after all, once the others wait for them."""
+        self.write(b"long list", self.list * 100)
+        for arguments in [self.names * 100, ["--check", "long list"]]:
+            with self.subTest(options=options, arguments=arguments[:2]):
+                read_end, write_end = support.small_pipe()
+                shown, process = self.start_verbose(*self.FEW, *options, *arguments, held=held, stdout=write_end)
+                os.close(write_end)
+                if held:
+                    self.wait_for_bound(shown, b"order (--unordered)")
+                self.release()
+                self.wait_for_bound(shown, b"buffer (--buffer)")
+                with open(read_end, "rb") as lines:
+                    self.assertEqual(lines.read().count(b"\n"), 2000)
+                self.assertEqual(shown.wait_for_end(process), 0)
+
+    def test_while_nobody_reads_the_lines_it_is_bound_by_the_buffer(self):
+        self.assert_bound_by_buffer()
+        self.assert_bound_by_buffer("--unordered")
+
+    def test_a_slow_file_is_forgotten_when_its_line_has_been_printed(self):
+        self.assert_bound_by_buffer(held=[b"0"])
+
+    def test_with_the_last_file_it_is_bound_by_nothing(self):
+        self.assert_bound_in_both_orders(b"nothing", held=[b"19"])
+
+    def test_the_last_state_tells_what_it_was_bound_by_most_of_the_time(self):
+        shown, process = self.start_verbose("--progress", "-j1", *self.names, held=[b"0"])
+        self.wait_for_bound(shown, b"workers (-j)")
+        shown.wait_for_states(2 * len(shown.states()) + 10)
+        self.release()
+        self.assertEqual(shown.wait_for_end(process), 0)
+        self.assertRegex(shown.screen().text(), rb"^20 files, .*, 0 errors, 100 %, bound by workers \(-j\)\n$")
+
+    def test_without_the_option_nothing_is_said_of_it(self):
+        for arguments in [self.names, ["--check", "list"]]:
+            with self.subTest(arguments=arguments):
+                shown = terminal.Terminal(self)
+                process = shown.start_digest("-j1", *arguments, stdout=self.log,
+                                             **{**self.holding([b"0"]), "TERM": "xterm", "NO_COLOR": None})
+                shown.wait_for_states(2)
+                self.release()
+                self.assertEqual(shown.wait_for_end(process), 0)
+                for state in shown.states():
+                    self.parsed(state)
+
+    def test_it_changes_neither_lines_nor_messages_nor_status(self):
+        lines = b"".join(support.line(b"x", name) for name in self.names)
+        self.assert_success(self.digest("--verbose", *self.names), lines)
+        self.assert_success(self.digest("--verbose", "--no-progress", *self.names), lines)
+        for option in ["--verbose", "--no-progress"]:
+            result = self.digest(option, "0", "missing")
+            self.assertEqual((result.stdout, result.returncode), (support.line(b"x", b"0"), 1))
+            self.assertEqual(result.stderr, b"penstock: missing: No such file or directory\n")
+
+    def test_elsewhere_than_on_a_terminal_the_lines_tell_it_too(self):
+        process = self.start_holding([b"0"], "--progress", "--verbose", "-j1", *self.names)
+        state = process.stderr.readline()
+        while not state.endswith(b", bound by workers (-j)\n"):
+            self.assertRegex(state, self.PLAIN)
+            state = process.stderr.readline()
+        self.release()
+        output, rest = process.communicate(timeout=support.PATIENCE)
+        self.assertEqual(output, b"".join(support.line(b"x", name) for name in self.names))
+        for state in rest.splitlines(keepends=True):
+            self.assertRegex(state, self.PLAIN)
+
+
 class Drawing(ProgressTest):
     """How progress is drawn on a terminal."""
 
@@ -315,8 +452,8 @@ class Drawing(ProgressTest):
         shown = terminal.Terminal(self)
         process = shown.start_digest("--progress", *arguments, name, stdout=self.log, **variables)
         errors = arguments.count("missing")
-        wanted = b" %d error%s" % (errors, b"" if errors == 1 else b"s")
-        shown.wait_until(lambda: shown.states() and shown.states()[-1].endswith(wanted))
+        wanted = re.compile(rb" %d error%s(?:, bound by .*)?" % (errors, b"" if errors == 1 else b"s"))
+        shown.wait_until(lambda: shown.states() and re.search(wanted.pattern + rb"$", shown.states()[-1]))
         drawn = shown.last_drawn().coloured()
         self.fill(name)
         shown.wait_for_end(process)
@@ -328,6 +465,7 @@ class Drawing(ProgressTest):
         (colour, text), = self.coloured_parts("missing", "missing")
         self.assertEqual(text, b"2 errors")
         self.assertIn(b"31", colour.split(b";"))
+        self.assertEqual([text for _, text in self.coloured_parts("--verbose", "missing", "missing")], [b"2 errors"])
 
     def test_what_is_no_error_is_not_coloured(self):
         self.assertEqual(self.coloured_parts(), [])
@@ -337,13 +475,15 @@ class Drawing(ProgressTest):
         self.assertEqual([text for _, text in self.coloured_parts("missing", NO_COLOR="")], [b"1 error"])
 
     def test_no_state_is_wider_than_the_terminal(self):
-        fifos = [self.make_fifo(b"fifo%d" % number) for number in range(6)]
         screens = []
-        for columns, fifo in zip([1, 2, 20, 40, 48, 80], fifos):
+        for columns, options in [(1, []), (2, []), (20, []), (40, []), (48, []), (80, []), (48, ["--verbose"]),
+                                 (60, ["--verbose"]), (64, ["--verbose"])]:
+            fifo = self.make_fifo(b"fifo%d" % len(screens))
             shown = terminal.Terminal(self, columns)
-            screens.append((columns, shown, shown.start_digest("missing", "--progress", fifo, stdout=self.log), fifo))
-        for columns, shown, process, fifo in screens:
-            with self.subTest(columns=columns):
+            process = shown.start_digest("missing", "--progress", *options, fifo, stdout=self.log)
+            screens.append((columns, options, shown, process, fifo))
+        for columns, options, shown, process, fifo in screens:
+            with self.subTest(columns=columns, options=options):
                 shown.wait_until(lambda: shown.received.count(b"\r") > 5)
                 self.fill(fifo)
                 shown.wait_for_end(process)
@@ -464,6 +604,19 @@ class Together(ProgressTest):
         self.assertEqual(shown.screen().text(), b"a: OK\nb: FAILED\n"
                          b"penstock: WARNING: 1 line is improperly formatted\n"
                          b"penstock: WARNING: 1 computed checksum did NOT match\n")
+
+    def test_progress_goes_on_while_nobody_reads_the_output(self):
+        self.write(b"a")
+        read_end, write_end = support.small_pipe()
+        shown = terminal.Terminal(self)
+        process = shown.start_digest(*["a"] * 200, stdout=write_end)
+        os.close(write_end)
+        support.wait_until_stalled(read_end)
+        shown.wait_for_states(3)
+        with open(read_end, "rb") as lines:
+            self.assertEqual(lines.read(), 200 * support.line(b"a", b"a"))
+        self.assertEqual(shown.wait_for_end(process), 0)
+        self.assertEqual(shown.screen().text(), b"")
 
     def assert_gone_after(self, end, process, shown, status, rest=b""):
         shown.wait_for_states()

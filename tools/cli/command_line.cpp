@@ -36,6 +36,7 @@ enum long_only : int {
     buffer,
     progress_on,
     progress_off,
+    verbose,
     help,
     version
 };
@@ -47,8 +48,12 @@ constexpr option program_options[] = {
 };
 
 constexpr option digest_option_table[] = {
-    {"b", no_argument, nullptr, 'b'},  // for sha256sum these two beginnings are enough
+    // For sha256sum these beginnings are enough.
+    {"b", no_argument, nullptr, 'b'},
     {"w", no_argument, nullptr, 'w'},
+    {"v", no_argument, nullptr, version},
+    {"ve", no_argument, nullptr, version},
+    {"ver", no_argument, nullptr, version},
     {"binary", no_argument, nullptr, 'b'},
     {"buffer", required_argument, nullptr, buffer},
     {"check", no_argument, nullptr, 'c'},
@@ -64,6 +69,7 @@ constexpr option digest_option_table[] = {
     {"tag", no_argument, nullptr, tag},
     {"text", no_argument, nullptr, 't'},
     {"unordered", no_argument, nullptr, unordered},
+    {"verbose", no_argument, nullptr, verbose},
     {"warn", no_argument, nullptr, 'w'},
     {"workers", required_argument, nullptr, 'j'},
     {"zero", no_argument, nullptr, 'z'},
@@ -165,6 +171,9 @@ void digest_reader::take(int found, const char* value) {
         break;
     case progress_on:
         chosen_.shown = progress_choice::always;
+        break;
+    case verbose:
+        chosen_.verbose = true;
         break;
     default:  // progress_off, the only one left
         chosen_.shown = progress_choice::never;

@@ -16,6 +16,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -92,6 +93,16 @@ bool stdout_is_terminal() {
     return is_terminal;
 }
 
+/// Whether what is written to stdout stands among what is written to stderr.
+bool stdout_is_shared() {
+    static const bool is_shared = stdout_is_terminal() || [] {
+        struct stat output, messages;
+        return ::fstat(STDOUT_FILENO, &output) == 0 && ::fstat(STDERR_FILENO, &messages) == 0 &&
+               output.st_dev == messages.st_dev && output.st_ino == messages.st_ino;
+    }();
+    return is_shared;
+}
+
 bool stdin_closed = false;  // set before there are other threads
 
 /// To be reopened by no name (/dev/stdin), and neither read nor written. Where there is no /proc there are no such
@@ -121,15 +132,18 @@ void prepare_console() {
 bool stdin_was_closed() { return stdin_closed; }
 
 void write_output(std::string_view text) {
-    const std::lock_guard turn(console_turn());
+    std::unique_lock turn(console_turn(), std::defer_lock);
+    if (stdout_is_shared()) {  // otherwise the status goes on while a reader keeps us waiting
+        turn.lock();
+    }
     if (stdout_is_terminal() && !text.empty()) {
         make_room();
         in_middle_of_line = text.back() != '\n';
     }
     if (const int error = write_whole(STDOUT_FILENO, text); error != 0) {
         if (error == EPIPE) {
-            make_room();
-            die_of(SIGPIPE);
+            turn = {};
+            end_without_reader();
         }
         throw output_error{error};
     }

@@ -72,7 +72,7 @@ int run_digest(const digest_options& chosen) {
     bool all_well = false;
     {
         const progress shown(reads_what_is_typed(chosen) ? progress_choice::never : chosen.shown, set->counted,
-                             known_total(chosen));
+                             known_total(chosen), chosen.verbose ? &set->run.watch() : nullptr);
         all_well = chosen.check ? check_lists(set->run) : print_digests(set->run);
         if (stdin_was_closed() && names_stdin(chosen) && set->until.signal() == 0) {
             // As sha256sum says once more when it can not close it. The status is 1 already.

@@ -42,6 +42,7 @@ struct digest_options {
     std::size_t limit = 0;    ///< files in flight; 0: default_limit_per_worker for each worker
     std::optional<std::size_t> buffer;
     progress_choice shown = progress_choice::automatic;
+    bool verbose = false;  ///< where progress is shown, its bottleneck too
 };
 
 /// `penstock digest`. Returns the exit status: 0; 1 if something could not be read or was not as listed; 128 and the

@@ -60,8 +60,10 @@ void digest_run::keep_within_descriptors() {
     const std::size_t available = free_descriptors(enough);
     open_folders_ = std::clamp<std::size_t>(available / folders_share, 1, open_folders_);
     const std::size_t others = for_the_walk + (chosen_.unordered ? open_folders_ : 0);
-    if (for_files + others > available) {
-        how_.limit = std::clamp<std::size_t>((std::max(available, others) - others) / per_file, 1, how_.limit);
+    const std::size_t most = std::max<std::size_t>((std::max(available, others) - others) / per_file, 1);
+    if (for_files + others > available && most < how_.limit) {
+        how_.limit = most;
+        watch_.limit_is_of_descriptors();
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "bottleneck.hpp"
 #include "console.hpp"
 #include "digest_command.hpp"
 #include "interruption.hpp"
@@ -24,6 +25,8 @@ public:
     interruption& until() const noexcept { return until_; }
     meter& counted() const noexcept { return counted_; }
 
+    const bottleneck_watch& watch() const noexcept { return watch_; }
+
     /// How many folders a walk may hold open.
     std::size_t open_folders() const noexcept { return open_folders_; }
 
@@ -35,7 +38,9 @@ public:
     template <class Producer, class Task, class Take>
     void for_each_result(Producer& producer, Task task, Take take) {
         try {
-            for (auto& done : as_completed(workers_, producer, std::move(task), how_)) {
+            auto stream = as_completed(workers_, producer, std::move(task), how_);
+            const bottleneck_watch::view shown(watch_, stream);
+            for (auto& done : stream) {
                 take(done);
             }
         } catch (const stopped&) {
@@ -61,6 +66,7 @@ private:
     const digest_options& chosen_;
     interruption& until_;
     meter& counted_;
+    bottleneck_watch watch_;
     executor workers_;
     options how_;
     std::size_t open_folders_ = 16;

@@ -60,6 +60,9 @@ How it is done:
                    (default: 4 times the limit; with --unordered, the limit)
   --progress       show progress on standard error, even if it is no terminal
   --no-progress    show none (default: on a terminal, until all is done)
+  --verbose        where progress is shown, say also what it is bound by: names,
+                   workers (-j), limit (--limit), buffer (--buffer), order
+                   (--unordered), descriptors (ulimit -n), or nothing
 
   --help           display this help and exit
   --version        output version information and exit

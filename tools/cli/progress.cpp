@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -25,6 +26,7 @@ using namespace std::chrono_literals;
 constexpr auto first_draw = 300ms;  // what is done sooner needs no progress
 constexpr auto between_draws = 125ms;
 constexpr auto between_lines = 1s;
+constexpr auto between_looks = 10ms;  // at the bottleneck, which may be another the next moment
 
 std::string_view environment(const char* name) {
     const char* const value = std::getenv(name);
@@ -64,15 +66,31 @@ std::string human_size(double bytes) {
 /// The meter as text.
 class progress::picture {
 public:
-    picture(const meter& counted, std::optional<std::uint64_t> total) : counted_(counted), total_(total) {}
+    picture(const meter& counted, std::optional<std::uint64_t> total, const bottleneck_watch* watch)
+        : counted_(counted), total_(total), watch_(watch) {}
 
-    /// Reads the meter: all text until the next time is of this moment.
+    bool looks_for_bottleneck() const noexcept { return watch_ != nullptr; }
+
+    void look() {
+        const bottleneck found = watch_->now();
+        recent_.count(found);
+        in_all_.count(found);
+    }
+
+    /// Reads the meter: all text until the next time is of this moment, and the bottleneck that of most looks since the
+    /// last time.
     void refresh() {
-        files_ = counted_.files;
-        bytes_ = counted_.bytes;
-        errors_ = counted_.errors;
-        const std::chrono::duration<double> elapsed = clock::now() - start_;
-        rate_ = static_cast<double>(bytes_) / std::max(elapsed.count(), 1e-3);
+        if (looks_for_bottleneck()) {
+            look();
+        }
+        bottleneck_ = std::exchange(recent_, {}).most_frequent();
+        read_meter();
+    }
+
+    /// The same; the bottleneck is that of most looks in all, as the rate is that of the whole time.
+    void refresh_for_the_last_time() {
+        bottleneck_ = in_all_.most_frequent();
+        read_meter();
     }
 
     std::string plain() const { return text(errors_text()); }
@@ -89,6 +107,14 @@ public:
     }
 
 private:
+    void read_meter() {
+        files_ = counted_.files;
+        bytes_ = counted_.bytes;
+        errors_ = counted_.errors;
+        const std::chrono::duration<double> elapsed = clock::now() - start_;
+        rate_ = static_cast<double>(bytes_) / std::max(elapsed.count(), 1e-3);
+    }
+
     static const char* plural(std::uint64_t number) { return number == 1 ? "" : "s"; }
 
     std::string errors_text() const { return fmt::format("{} error{}", with_separators(errors_), plural(errors_)); }
@@ -98,6 +124,9 @@ private:
                                         human_size(static_cast<double>(bytes_)), human_size(rate_), errors);
         if (total_) {
             shown += fmt::format(", {} %", percent());
+        }
+        if (watch_ != nullptr) {
+            shown += fmt::format(", bound by {}", in_words(bottleneck_));
         }
         return shown;
     }
@@ -110,6 +139,10 @@ private:
 
     const meter& counted_;
     std::optional<std::uint64_t> total_;
+    const bottleneck_watch* watch_;
+    bottleneck_tally recent_;  // since the last refresh()
+    bottleneck_tally in_all_;
+    bottleneck bottleneck_ = bottleneck::nothing;
     clock::time_point start_ = clock::now();
     std::uint64_t files_ = 0;
     std::uint64_t bytes_ = 0;
@@ -121,12 +154,14 @@ bool progress::is_shown(progress_choice choice) {
     return choice == progress_choice::always || (choice == progress_choice::automatic && can_redraw());
 }
 
-progress::progress(progress_choice choice, const meter& counted, std::optional<std::uint64_t> total) : choice_(choice) {
+progress::progress(progress_choice choice, const meter& counted, std::optional<std::uint64_t> total,
+                   const bottleneck_watch* watch)
+    : choice_(choice) {
     if (!is_shown(choice)) {
         return;
     }
     try {
-        thread_ = std::thread([this, shown = picture(counted, total)]() mutable { show_until_over(shown); });
+        thread_ = std::thread([this, shown = picture(counted, total, watch)]() mutable { show_until_over(shown); });
     } catch (const std::system_error&) {
         // Nobody sees how far the work is; it can be done all the same.
     }
@@ -148,17 +183,30 @@ void progress::show_until_over(picture& shown) noexcept {
     const bool redraw = can_redraw();
     std::unique_lock lock(mutex_);
     auto pause = redraw ? clock::duration(first_draw) : clock::duration(between_lines);
-    while (!changed_.wait_for(lock, pause, [this] { return over_; })) {
+    while (!is_over_within(pause, shown, lock)) {
         shown.refresh();
         show(shown, redraw, false);
         pause = redraw ? clock::duration(between_draws) : clock::duration(between_lines);
     }
-    shown.refresh();
+    shown.refresh_for_the_last_time();
     if (choice_ == progress_choice::always) {
         show(shown, redraw, true);
     } else {
         erase_status();
     }
+}
+
+/// Waits, and looks for the bottleneck meanwhile.
+bool progress::is_over_within(clock::duration patience, picture& shown, std::unique_lock<std::mutex>& lock) {
+    const auto end = clock::now() + patience;
+    const auto over = [this] { return over_; };
+    while (shown.looks_for_bottleneck() && clock::now() + between_looks < end) {
+        if (changed_.wait_for(lock, between_looks, over)) {
+            return true;
+        }
+        shown.look();
+    }
+    return changed_.wait_until(lock, end, over);
 }
 
 void progress::show(const picture& shown, bool redraw, bool last) noexcept {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "bottleneck.hpp"
+
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -24,12 +27,16 @@ enum class progress_choice : std::uint8_t {
     never
 };
 
-/// While it exists, shows a meter on stderr: redrawn in place on a terminal, at most eight times a second; as plain lines
-/// elsewhere, at most one a second. Cost: a thread that sleeps most of the time, or nothing if nothing is to be shown.
+/// While it exists, shows a meter on stderr: redrawn in place on a terminal, at most eight times a second; as plain
+/// lines elsewhere, at most one a second. Cost: a thread that sleeps most of the time, with a watch for no longer than
+/// ten milliseconds; or nothing if nothing is to be shown.
 class progress {
 public:
-    /// `total` is how many bytes there will be, if that is known. The meter outlives this object.
-    progress(progress_choice choice, const meter& counted, std::optional<std::uint64_t> total);
+    /// `total` is how many bytes there will be, if that is known. `watch`, if there is one, tells of the bottleneck: a
+    /// state says which held most often since the one before, the last state which did in all. Meter and watch outlive
+    /// this object.
+    progress(progress_choice choice, const meter& counted, std::optional<std::uint64_t> total,
+             const bottleneck_watch* watch);
     ~progress();
 
     /// Whether progress of this choice is shown at all, for callers to whom a total is an effort.
@@ -38,6 +45,8 @@ public:
 private:
     class picture;
     void show_until_over(picture& shown) noexcept;
+    bool is_over_within(std::chrono::steady_clock::duration patience, picture& shown,
+                        std::unique_lock<std::mutex>& lock);
     static void show(const picture& shown, bool redraw, bool last) noexcept;
 
     progress_choice choice_;
