@@ -59,9 +59,10 @@ meson_lane() { # arguments of meson test
 
 whole_meson_lane() {
     local status=0
-    meson_lane --suite doc --suite consumer || status=$?
-    meson_lane job_test as_completed_test task_test asio_test tool/test_command_line tool/test_lines tool/test_walk ||
-        status=$?
+    meson_lane --suite doc || status=$?
+    # Of the consumers those that use what this build installs; the others were tried in release and would do the same.
+    meson_lane job_test as_completed_test task_test asio_test tool/test_command_line tool/test_lines tool/test_walk \
+        scripts/consumer_uses_find_package scripts/consumer_uses_pkg_config || status=$?
     return $status
 }
 
