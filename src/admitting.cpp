@@ -70,6 +70,7 @@ bool stream_engine::admit(pump& at) noexcept {
             admitted = ask_gate(taken.data(), count);
             while (count > admitted) arrived_.put_back(*taken[--count]);
             if (admitted > 0) at.begin(taken.data(), admitted);
+            if (!pulls_elsewhere_) side.unadmitted.fetch_sub(admitted);
         }
     }
     if (ending()) give_up_at_gate();

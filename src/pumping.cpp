@@ -57,6 +57,7 @@ std::size_t stream_engine::pull_some(std::size_t wanted, Put put) noexcept {
     std::size_t count = 0;
     if (open()) {
         if (fed_) wanted = std::min(wanted, fed_->size());
+        if (gate_ && gate_->unadmitted.load() > 0) wanted = 0;  // nothing passes it, and one waits at most
         const std::size_t most = std::min(wanted, room(wanted));
         while (count < most) {
             record* pulled = pull_record();
@@ -79,9 +80,12 @@ std::size_t stream_engine::pull_some(std::size_t wanted, Put put) noexcept {
 
 /// What is pulled waits in arrived_ until the gate lets it in: one, where that is not known to have room for more.
 bool stream_engine::fill_through_gate(pump& at) noexcept {
-    if (arrived_.size() == 0 && !pulls_elsewhere_) {
+    if (!pulls_elsewhere_ && gate_->unadmitted.load() == 0) {
         const std::size_t wanted = std::min(batch_of(at), gate_->gate->batch());
-        const std::size_t pulled = pull_some(wanted, [&](record& each) { arrived_.append(each); });
+        const std::size_t pulled = pull_some(wanted, [&](record& each) {
+            gate_->unadmitted.fetch_add(1);
+            arrived_.append(each);
+        });
         if (pulled > 0 && attention_.load() & (stopping | failing)) wake_consumer();  // I5: it must look here again
     }
     return admit(at);

@@ -24,6 +24,7 @@ inline bool stream_engine::open() const noexcept {
 inline bool stream_engine::pullable() const noexcept {
     if (pulls_elsewhere_ || arrived_.size() > 0)
         return arrived_.size() > 0 && !(gate_ && (gate_->waits.load() || ending()));
+    if (gate_ && gate_->unadmitted.load() > 0) return false;  // in somebody's hands, who will look
     return open() && !(fed_ && fed_->size() == 0) && approx_room() > 0;
 }
 

@@ -111,7 +111,10 @@ bool stream_engine::fill_from_arrived(pump& at) noexcept {
 /// The consumer, or who has the gate turn, after a stop or a failure: nothing of what has arrived will be run.
 void stream_engine::drop_arrived() noexcept {
     record* waiting = nullptr;
-    while (arrived_.take(1, [&](record& task) { waiting = &task; }) > 0) drop(*waiting);
+    while (arrived_.take(1, [&](record& task) { waiting = &task; }) > 0) {
+        if (gate_ && !pulls_elsewhere_) gate_->unadmitted.fetch_sub(1);
+        drop(*waiting);
+    }
 }
 
 /// By who holds the feed's mutex while the stream is attached. False: the stream is being joined, and needs to know
