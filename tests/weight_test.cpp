@@ -734,7 +734,7 @@ TEST_P(WeightWhateverTheOrder, LetsNothingOfAStreamPassAHeavyTaskOfItThatWaits) 
         // The first leaves room for the third, but not for the second.
         auto stream =
             penstock::as_completed(ex, jobs_of(blocking(), on, std::vector<std::size_t>{5, 10, 1}, body), settings);
-        EXPECT_TRUE(eventually([&] { return stream.stats().bound == penstock::bound_by::weight; }));
+        EXPECT_TRUE(eventually([&] { return on.inside() == 5 && stream.stats().bound == penstock::bound_by::weight; }));
         let_it_go_wrong();
         EXPECT_EQ(on.inside(), 5);
         end.open();
