@@ -195,7 +195,8 @@ bool gate_core::has_room(attempt& by) noexcept {
         if (overdue || other->weight > limits_.weight) continue;
         if (fits(tasks, saturating_add(weights - weight, other->weight))) {
             // What comes behind it in its stream is ahead, too, up to its share.
-            tasks += std::clamp<std::uint64_t>(by.turn - other->turn, 1, std::max<std::size_t>(1, cap() / (waiting_ + 1)));
+            tasks +=
+                std::clamp<std::uint64_t>(by.turn - other->turn, 1, std::max<std::size_t>(1, cap() / (waiting_ + 1)));
             weights = saturating_add(weights, other->weight);
             if (!other->expected && !by.calls.full()) {
                 other->expected = by.now;

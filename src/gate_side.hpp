@@ -108,7 +108,7 @@ private:
     state state_ = state::withheld;
     bool wanted_ = false;
     bool came_back_ = false;  ///< when it was wanted
-    std::size_t owed_ = 0;  ///< of those who borrowed and have not ended: what they hold is the gates'
+    std::size_t owed_ = 0;    ///< of those who borrowed and have not ended: what they hold is the gates'
 };
 
 /// There for a stream that shares a gate or caps weights. What has been pulled waits in arrived_; who takes it from
@@ -123,8 +123,8 @@ struct gate_side {
     gate_core* gate;
     gate_place place;
     sync::atomic<bool> turn{false};
-    /// What pumps have pulled and the gate has not let in: in arrived_, or in the hands of who has the turn. Raised with the
-    /// producer's turn, so that whoever has that, and reads 0, finds nothing waiting.
+    /// What pumps have pulled and the gate has not let in: in arrived_, or in the hands of who has the turn. Raised
+    /// with the producer's turn, so that whoever has that, and reads 0, finds nothing waiting.
     sync::atomic<std::size_t> unadmitted{0};
     sync::atomic<bool> waits{false};  ///< the first of what was pulled has been refused, and nothing has changed since
     sync::atomic<bound_by> why{bound_by::gate};

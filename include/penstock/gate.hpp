@@ -33,8 +33,7 @@ struct rate {
 struct gate_limits {
     /// How many tasks may have been admitted and not ended; at least 1.
     std::size_t in_flight = unlimited;
-    /// What the weights of those may come to. See weighted(); a job without a weight weighs 1.
-    /// At least 1.
+    /// What the weights of those may come to, at least 1. See weighted(); a job without a weight weighs 1.
     std::size_t weight = unlimited;
     /// How often tasks may start.
     std::optional<rate> starts = {};
@@ -58,8 +57,8 @@ struct gate_limits {
 /// A task that waits, in next(), next_for() or async_next(), for a stream under the same gate lends it what it holds
 /// meanwhile: so streams may be nested to any depth under a gate of 1. It goes on when it has it back, or when there is
 /// room again. Where weights are capped, a task that is heavier than what is lent fails with std::invalid_argument.
-/// What a task holds is not passed on through a stream in between that is not under all of its gates, so give it those, too; and
-/// a task that is under none should not block a worker to wait for a stream that is.
+/// What a task holds is not passed on through a stream in between that is not under all of its gates, so give it those,
+/// too; and a task that is under none should not block a worker to wait for a stream that is.
 ///
 /// Threads: any. Cost: one atomic operation for each task, and one for each batch; under contention, or with weights,
 /// rates or a parent, a mutex for each. No thread of its own. Must outlive its streams, and a parent its gates.
