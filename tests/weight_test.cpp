@@ -53,56 +53,28 @@ static_assert(std::is_same_v<decltype(penstock::as_completed(std::declval<pensto
                              penstock::completion_stream<double>>,
               "a weight is no part of the result");
 
-/// Sums up what is inside. Shares no code with the library.
-class scale {
-public:
-    class visit {
-    public:
-        visit(scale& s, long weight) : scale_(s), weight_(weight) {
-            const long now = scale_.inside_.fetch_add(weight_) + weight_;
-            long most = scale_.most_.load();
-            while (most < now && !scale_.most_.compare_exchange_weak(most, now)) {
-            }
-        }
-        visit(const visit&) = delete;
-        visit& operator=(const visit&) = delete;
-        ~visit() { scale_.inside_.fetch_sub(weight_); }
-
-    private:
-        scale& scale_;
-        const long weight_;
-    };
-
-    long inside() const { return inside_.load(); }
-    long most() const { return most_.load(); }
-
-private:
-    std::atomic<long> inside_{0};
-    std::atomic<long> most_{0};
-};
-
-/// The kinds of job that have a weight. Each calls body(), and is on the scale from its start to its end.
+/// The kinds of job that have a weight. Each calls body(), and is on the meter from its start to its end.
 struct computed {
     template <class Weight, class Body>
-    auto operator()(scale& on, Weight weight, Body body) const {
+    auto operator()(meter& on, Weight weight, Body body) const {
         return weighted(weight, [&on, weight, body] {
-            const scale::visit here(on, static_cast<long>(weight));
+            const meter::visit here(on, static_cast<long>(weight));
             return body();
         });
     }
 };
 struct blocking {
     template <class Weight, class Body>
-    auto operator()(scale& on, Weight weight, Body body) const {
+    auto operator()(meter& on, Weight weight, Body body) const {
         return weighted(weight, penstock::blocking([&on, weight, body] {
-                            const scale::visit here(on, static_cast<long>(weight));
+                            const meter::visit here(on, static_cast<long>(weight));
                             return body();
                         }));
     }
 };
 template <class Body>
-auto pause_and_call(scale& on, long weight, Body body) -> task<decltype(body())> {
-    const scale::visit here(on, weight);
+auto pause_and_call(meter& on, long weight, Body body) -> task<decltype(body())> {
+    const meter::visit here(on, weight);
     const tracked frame;
     if (weight % 3 == 0) {
         co_await penstock::sleep_for(50us);
@@ -113,14 +85,14 @@ auto pause_and_call(scale& on, long weight, Body body) -> task<decltype(body())>
 }
 struct suspended {
     template <class Weight, class Body>
-    auto operator()(scale& on, Weight weight, Body body) const {
+    auto operator()(meter& on, Weight weight, Body body) const {
         return weighted(weight, pause_and_call(on, static_cast<long>(weight), body));
     }
 };
 /// Any of the three.
 struct erased {
     template <class Weight, class Body>
-    auto operator()(scale& on, Weight weight, Body body) const {
+    auto operator()(meter& on, Weight weight, Body body) const {
         using any = penstock::any_job<decltype(body())>;
         switch (weight % 3) {
         case 0:
@@ -165,7 +137,7 @@ std::vector<std::size_t> random_weights(std::size_t count, std::size_t most, uns
 
 /// A producer of one job for each weight; body(i) is what the i-th does.
 template <class Kind, class Weights, class Body>
-auto jobs_of(Kind kind, scale& on, Weights weights, Body body) {
+auto jobs_of(Kind kind, meter& on, Weights weights, Body body) {
     return std::views::iota(std::size_t{0}, weights.size()) |
            std::views::transform([kind, &on, weights, body](std::size_t i) {
                return kind(on, weights[i], [body, i] { return body(i); });
@@ -249,7 +221,7 @@ INSTANTIATE_TEST_SUITE_P(, WeightWhateverTheOrder, ::testing::ValuesIn(support::
 TEST_P(WeightWithAndWithoutHelp, OfAStreamsTasksIsNeverMoreThanItsOptionsSay) {
     in_every_kind([&](auto kind) {
         for (const std::size_t cap : {1U, 10U, 1000U}) {
-            scale on;
+            meter on;
             auto stream =
                 penstock::as_completed(ex, jobs_of(kind, on, random_weights(150, cap, 1), as_it_is), up_to(cap, 16));
             expect_all(stream, 150);
@@ -263,7 +235,7 @@ TEST_P(WeightWithAndWithoutHelp, OfSeveralStreamsTasksIsNeverMoreThanTheirGateSa
     in_every_kind([&](auto kind) {
         for (const std::size_t cap : {1U, 10U, 1000U}) {
             gate shared({.weight = cap});
-            scale on;
+            meter on;
             const auto run = [&](unsigned seed) {
                 auto stream = penstock::as_completed(ex, jobs_of(kind, on, random_weights(100, cap, seed), as_it_is),
                                                      under(shared, 16));
@@ -283,14 +255,14 @@ TEST_P(Weight, IsCappedByTheOptionsTheGateAndItsParentAtOnce) {
     in_every_kind([&](auto kind) {
         gate parent({.in_flight = 6, .weight = 25});
         gate child({.in_flight = 5, .weight = 20}, parent);
-        scale on;
+        meter on;
         const auto run = [&](unsigned seed) {
-            scale own;
+            meter own;
             auto settings = up_to(15, 8);
             settings.shared = &child;
             const auto weights = random_weights(100, 15, seed);
             const auto body = [&](std::size_t i) {
-                const scale::visit here(own, static_cast<long>(weights[i]));
+                const meter::visit here(own, static_cast<long>(weights[i]));
                 return i;
             };
             auto stream = penstock::as_completed(ex, jobs_of(kind, on, weights, body), settings);
@@ -312,7 +284,7 @@ TEST_P(Weight, IsReachedByTasksThatWait) {
     gate shared({.weight = 10});
     auto own = up_to(10, 8);
     for (const auto& settings : {own, under(shared, 8)}) {
-        scale on;
+        meter on;
         std::atomic<bool> open{false};
         const auto wait = [&](std::size_t i) {
             while (!open) std::this_thread::sleep_for(1ms);
@@ -367,7 +339,7 @@ TEST_P(Weight, IsOneForJobsThatHaveNone) {
 TEST_P(Weight, MayBeZeroWhichPassesWhereNothingElseDoes) {
     in_every_kind([&](auto kind) {
         gate shared({.weight = 5});
-        scale on;
+        meter on;
         latch end;
         const auto hold = [&](std::size_t) { EXPECT_TRUE(end.wait()); };
         auto heavy =
@@ -385,7 +357,7 @@ TEST_P(Weight, MayBeZeroWhichPassesWhereNothingElseDoes) {
 TEST_P(Weight, OfZeroCountsAsOneInFlight) {
     in_every_kind([&](auto kind) {
         gate shared({.in_flight = 2, .weight = 1});
-        scale unused;
+        meter unused;
         meter running;
         const auto body = [&](std::size_t i) {
             const meter::visit here(running);
@@ -401,7 +373,7 @@ TEST_P(Weight, OfZeroCountsAsOneInFlight) {
 
 TEST_P(Weight, WithoutACapIsNoMatter) {
     in_every_kind([&](auto kind) {
-        scale on;
+        meter on;
         auto stream = penstock::as_completed(ex, jobs_of(kind, on, random_weights(150, 1000, 6), as_it_is), with(8));
         expect_all(stream, 150);
     });
@@ -452,7 +424,7 @@ TEST_P(Weight, IsReadOnce) {
 }
 
 TEST_P(Weight, WorksForJobsFromAContainer) {
-    scale on;
+    meter on;
     using job = decltype(computed()(on, 1, std::function<int()>()));
     std::vector<job> jobs;
     for (int i = 0; i < 50; ++i) {
@@ -468,7 +440,7 @@ TEST_P(Weight, WorksForJobsFromAContainer) {
 TEST_P(Weight, WorksForProducersThatBlockAndForFeeds) {
     in_every_kind([&](auto kind) {
         gate shared({.weight = 10});
-        scale on;
+        meter on;
         const auto weights = random_weights(100, 10, 7);
         auto stream = penstock::as_completed(ex, penstock::blocking_producer(jobs_of(kind, on, weights, as_it_is)),
                                              under(shared, 8));
@@ -488,7 +460,7 @@ TEST_P(Weight, WorksForProducersThatBlockAndForFeeds) {
 TEST_P(Weight, IsGivenBackByJobsThatThrow) {
     in_every_kind([&](auto kind) {
         gate shared({.weight = 10});
-        scale on;
+        meter on;
         {
             const auto body = [](std::size_t i) {
                 if (i % 2 == 0) throw test_error(static_cast<long>(i));
@@ -506,7 +478,7 @@ TEST_P(Weight, IsGivenBackByJobsThatThrow) {
 TEST_P(Weight, IsGivenBackWhenAStreamIsLeftHalfWay) {
     in_every_kind([&](auto kind) {
         gate shared({.weight = 10});
-        scale on;
+        meter on;
         for (const int last : {0, 1, 10}) {
             auto stream =
                 penstock::as_completed(ex, jobs_of(kind, on, random_weights(100, 10, 9), as_it_is), under(shared, 8));
@@ -522,7 +494,7 @@ TEST_P(Weight, IsGivenBackWhenAStreamIsLeftHalfWay) {
 
 TEST_P(Weight, OverTheOptionsCapFailsThatJobAlone) {
     in_every_kind([&](auto kind) {
-        scale on;
+        meter on;
         std::vector<std::size_t> weights(30, 40);
         weights[7] = 101;
         std::vector<std::atomic<int>> ran(weights.size());
@@ -541,7 +513,7 @@ TEST_P(Weight, OverTheOptionsCapFailsThatJobAlone) {
 TEST_P(Weight, OverTheGatesCapFailsThatJobAlone) {
     in_every_kind([&](auto kind) {
         gate shared({.weight = 100});
-        scale on;
+        meter on;
         {
             std::vector<std::size_t> weights(30, 40);
             weights[7] = 101;
@@ -558,7 +530,7 @@ TEST_P(Weight, OverTheCapOfTheGatesParentFailsThatJobAlone) {
     in_every_kind([&](auto kind) {
         gate parent({.weight = 100});
         gate child({.weight = 500}, parent);
-        scale on;
+        meter on;
         {
             std::vector<std::size_t> weights(30, 40);
             weights[7] = 101;
@@ -575,7 +547,7 @@ TEST_P(Weight, OverTheCapFailsAtTheEdgesOfTheSourceToo) {
     in_every_kind([&](auto kind) {
         for (const std::size_t count : {1U, 2U, 5U}) {
             for (const std::size_t wrong : {std::size_t{0}, count - 1}) {
-                scale on;
+                meter on;
                 std::vector<std::size_t> weights(count, 2);
                 weights[wrong] = 3;
                 auto stream = penstock::as_completed(ex, jobs_of(kind, on, weights, as_it_is), up_to(2, 1, 0));
@@ -588,7 +560,7 @@ TEST_P(Weight, OverTheCapFailsAtTheEdgesOfTheSourceToo) {
 TEST_P(Weight, OverTheCapMayBeThatOfEveryJob) {
     in_every_kind([&](auto kind) {
         gate shared({.weight = 5});
-        scale on;
+        meter on;
         auto stream =
             penstock::as_completed(ex, jobs_of(kind, on, std::vector<std::size_t>(200, 6), as_it_is), under(shared, 3));
         std::size_t failed = 0;
@@ -605,7 +577,7 @@ TEST_P(Weight, OverTheCapDoesNotWaitForRoom) {
     // It could never run: so it does not stand in the way of those behind it either.
     in_every_kind([&](auto kind) {
         gate shared({.weight = 5});
-        scale on;
+        meter on;
         latch end;
         const auto hold = [&](std::size_t) { EXPECT_TRUE(end.wait()); };
         auto heavy =
@@ -623,7 +595,7 @@ TEST_P(Weight, ThatIsNegativeFailsThatJobAlone) {
     in_every_kind([&](auto kind) {
         gate shared({.weight = 100});
         for (const auto& settings : {up_to(100, 4), under(shared, 4), with(4)}) {
-            scale on;
+            meter on;
             for (const int wrong : {-1, std::numeric_limits<int>::min()}) {
                 std::vector<int> weights(20, 40);
                 weights[7] = wrong;
@@ -644,7 +616,7 @@ TEST_P(Weight, ThatIsNegativeFailsThatJobAlone) {
 
 TEST_P(Weight, OverTheCapFailsFast) {
     in_every_kind([&](auto kind) {
-        scale on;
+        meter on;
         auto settings = up_to(100, 4);
         settings.on_error = penstock::on_error::stop;
         std::vector<std::size_t> weights(30, 40);
@@ -659,7 +631,7 @@ TEST_P(Weight, OverACapThatShrankFailsThatJobAlone) {
     // Otherwise it would wait for ever, and all that is behind it.
     in_every_kind([&](auto kind) {
         gate shared({.weight = 10});
-        scale on;
+        meter on;
         latch end;
         const auto hold = [&](std::size_t) { EXPECT_TRUE(end.wait()); };
         auto heavy =
@@ -694,7 +666,7 @@ TEST_P(WeightWhateverTheOrder, NeverChangesTheOrderInWhichAStreamsTasksStart) {
     in_every_kind([&](auto kind) {
         gate shared({.weight = 100});
         for (const auto& settings : {up_to(100, 32), under(shared, 32)}) {
-            scale on;
+            meter on;
             std::mt19937 random(10);
             std::vector<std::size_t> weights(150);
             for (auto& each : weights) each = 51 + random() % 50;
@@ -717,7 +689,7 @@ TEST_P(WeightWhateverTheOrder, NeverChangesTheOrderInWhichAStreamsTasksStart) {
 TEST_P(WeightWhateverTheOrder, LetsNothingOfAStreamPassAHeavyTaskOfItThatWaits) {
     gate shared({.weight = 10});
     for (const auto& settings : {up_to(10, 8), under(shared, 8)}) {
-        scale on;
+        meter on;
         latch end;
         std::mutex mutex;
         std::vector<std::size_t> started;
@@ -745,7 +717,7 @@ TEST_P(WeightWhateverTheOrder, LetsNothingOfAStreamPassAHeavyTaskOfItThatWaits) 
 
 TEST_P(WeightWhateverTheOrder, LetsLightTasksOfOthersPassAHeavyOneThatWaits) {
     gate shared({.weight = 10});
-    scale on;
+    meter on;
     latch end;
     const auto hold = [&](std::size_t i) {
         EXPECT_TRUE(end.wait());
@@ -778,7 +750,7 @@ TEST_P(WeightWhateverTheOrder, KeepsNoHeavyTaskWaitingForever) {
     int prompt = 0;
     for (int round = 0; round < rounds; ++round) {
         gate shared({.weight = cap});
-        scale on;
+        meter on;
         std::atomic<bool> open{false}, heavy_began{false};
         std::atomic<std::size_t> light_starts{0}, before{0};
         const auto light_body = [&](std::size_t i) {

@@ -2,10 +2,12 @@
 /// How tests wait: for a condition, with a generous bound, and never for a length of time.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 
@@ -88,31 +90,36 @@ private:
     std::size_t met_ = 0;
 };
 
-/// Counts who is inside. Shares no code with the library.
+/// Adds up the weights of those who are inside. Shares no code with the library. The sum and its maximum are one word:
+/// whoever sees a sum sees a maximum that is no less.
 class meter {
 public:
     class visit {
     public:
-        explicit visit(meter& m) : meter_(m) {
-            const long now = meter_.inside_.fetch_add(1) + 1;
-            long most = meter_.most_.load();
-            while (most < now && !meter_.most_.compare_exchange_weak(most, now)) {
-            }
+        explicit visit(meter& m, long weight = 1) : meter_(m), weight_(static_cast<std::uint64_t>(weight)) {
+            std::uint64_t seen = meter_.word_.load();
+            std::uint64_t next = 0;
+            do {
+                const std::uint64_t now = (seen & inside_mask) + weight_;
+                next = std::max(seen >> most_shift, now) << most_shift | now;
+            } while (!meter_.word_.compare_exchange_weak(seen, next));
         }
         visit(const visit&) = delete;
         visit& operator=(const visit&) = delete;
-        ~visit() { meter_.inside_.fetch_sub(1); }
+        ~visit() { meter_.word_.fetch_sub(weight_); }
 
     private:
         meter& meter_;
+        const std::uint64_t weight_;
     };
 
-    long inside() const { return inside_.load(); }
-    long most() const { return most_.load(); }
+    long inside() const { return static_cast<long>(word_.load() & inside_mask); }
+    long most() const { return static_cast<long>(word_.load() >> most_shift); }
 
 private:
-    std::atomic<long> inside_{0};
-    std::atomic<long> most_{0};
+    static constexpr int most_shift = 32;
+    static constexpr std::uint64_t inside_mask = 0xffff'ffff;
+    std::atomic<std::uint64_t> word_{0};
 };
 
 /// Keeps the processor busy for about this long, as a task does that calculates.
