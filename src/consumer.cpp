@@ -179,11 +179,13 @@ void stream_engine::refill(bool all) noexcept {
         if (!from || (!all && from->approx_outbox() == 0)) continue;
         const std::size_t ended = from->ended.load(std::memory_order_relaxed);
         if (!all && std::exchange(from->outbox_seen_at, ended) != ended) continue;
-        const std::size_t count = from->empty_outbox(found.data());
-        // What this pump has published meanwhile, it had finished before. It was counted, but others may have pushed
-        // and not counted: so not as long as the count says, but as long as there is something.
-        while (count > 0 && (pop_published() > 0 || published_more())) {
+        // What this pump has pushed, it had finished before what is in its outbox. Others may have pushed and not
+        // counted: so not as long as the count says, but as long as there is something. Who pushes just now looks at
+        // attention_ afterwards (O2).
+        const std::size_t pushed = from->pushed.load(std::memory_order_acquire);
+        while (pop_published() > 0 || published_more()) {
         }
+        const std::size_t count = from->empty_outbox(found.data(), pushed);
         for (std::size_t i = 0; i < count; ++i) add_ready(*found[i]);
     }
 }
@@ -199,7 +201,7 @@ std::size_t stream_engine::pop_published() noexcept {
 
 /// Records are pushed first and counted then, so the consumer may have popped more than are counted.
 bool stream_engine::published_more() const noexcept {
-    return static_cast<std::ptrdiff_t>(published_.load(std::memory_order_acquire) - dequeued_) > 0;
+    return static_cast<std::ptrdiff_t>(published_.load() - dequeued_) > 0;  // O2, with publish()
 }
 
 void stream_engine::vacate(record& done) noexcept {

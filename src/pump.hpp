@@ -67,6 +67,8 @@ struct alignas(64) pump final : ticket {
     sync::atomic<std::uint32_t> head{0};
     sync::atomic<std::uint32_t> tail{0};
     sync::atomic<std::size_t> ended{0};  ///< tasks that ended here; written by the owner alone
+    std::size_t claimed = 0;             ///< of all batches, by the owner, to be pushed into the queue; in sections
+    sync::atomic<std::size_t> pushed{0};  ///< and those that have been; written by the owner alone
     std::array<record*, capacity> items;
 
     // --- owner
@@ -104,6 +106,7 @@ struct alignas(64) pump final : ticket {
         const section guard(lock);
         const std::uint32_t from = hint(published);
         set(published, hint(finished));
+        claimed += hint(finished) - from;
         return {from, hint(finished)};
     }
 
@@ -126,9 +129,11 @@ struct alignas(64) pump final : ticket {
         set(tail, from);
         return end - from;
     }
-    /// The consumer takes the outbox.
-    std::uint32_t empty_outbox(record** into) noexcept {
+    /// The consumer takes the outbox, having taken all of what it knew to be `pushed`. If more has been claimed since,
+    /// that comes first, and it gets nothing.
+    std::uint32_t empty_outbox(record** into, std::size_t known_pushed) noexcept {
         const section guard(lock);
+        if (claimed != known_pushed) return 0;
         const std::uint32_t from = hint(published);
         const std::uint32_t end = hint(finished);
         for (std::uint32_t at = from; at < end; ++at) *into++ = items[at];

@@ -261,6 +261,7 @@ void stream_engine::publish(pump& at) noexcept {
     const auto [from, to] = at.claim_outbox();
     if (from == to) return;
     if (!in_order_) queue_.push(at.number, at.items.data() + from, to - from);
+    at.pushed.store(at.pushed.load(std::memory_order_relaxed) + (to - from), std::memory_order_release);
     const std::size_t published = published_.fetch_add(to - from) + (to - from);
     const std::uint32_t bits = attention_.load();              // O2, with sleep() and doze()
     const bool awaited = bits & consumer_waits && !in_order_;  // in submission order attend() knows better

@@ -126,6 +126,26 @@ TEST_P(AsCompletedOnOneWorkerWithoutHelp, DeliversInTheOrderOfFinishingOnOneWork
     EXPECT_EQ(expected, 2000U);
 }
 
+TEST_P(AsCompletedOnOneWorkerWithoutHelp, DeliversInThatOrderToWhoLooksAllTheTime) {
+    // Now and then the consumer finds the worker between the end of a task and the next batch.
+    const auto busy_for_a_moment = [](int i) {
+        for (std::atomic<int> steps{i % 7 * 30}; steps > 0; --steps) continue;
+    };
+    for (const std::size_t limit : {4U, 16U, 64U}) {
+        for (int round = 0; round < 10; ++round) {
+            auto stream = penstock::as_completed(ex, std::views::iota(0, 10'000), busy_for_a_moment, with(limit));
+            std::size_t expected = 0;
+            std::size_t out_of_order = 0;
+            while (!stream.done()) {
+                const auto done = stream.try_next();
+                if (done && done->index() != expected++) ++out_of_order;
+            }
+            EXPECT_EQ(out_of_order, 0U);
+            EXPECT_EQ(expected, 10'000U);
+        }
+    }
+}
+
 TEST_P(AsCompleted, CarriesWhatIsNotAtomicFromThreadToThread) {
     // I13: written in the producer, read and written in the task, read by the consumer; ThreadSanitizer looks.
     struct payload {
