@@ -23,6 +23,8 @@ public:
           window_(saturating_add(settings.limit, buffer(settings))) {}
 
     std::size_t limit() const noexcept { return limit_; }
+    /// What of it is of use.
+    std::size_t in_flight() const noexcept { return in_flight_; }
 
     std::size_t room(std::size_t pulled, std::size_t ended, std::size_t taken) const noexcept {
         return std::min(limit_room(pulled, ended), window_room(pulled, taken));

@@ -59,9 +59,18 @@ std::unique_ptr<gate_side> stream_engine::make_gate_side(const options& settings
 /// Takes what has arrived, asks for its permits, and puts back what gets none. Once the stream ends nothing does.
 bool stream_engine::admit(pump& at) noexcept {
     gate_side& side = *gate_;
-    if (arrived_.size() == 0 || (side.waits.load() && !ending()) || side.turn.exchange(true)) return false;
+    const bool resumes = retry_ && any_due();
+    if (!resumes && arrived_.size() == 0) return false;
+    if ((side.waits.load() && !ending()) || side.turn.exchange(true)) return false;
     std::size_t admitted = 0;
-    if (!ending()) {
+    if (resumes && !side.again.load()) side.again.store(retry_->take_due());
+    if (record* again = side.again.load(); again && (!ending() || may_start(*again))) {
+        admitted = ask_gate(&again, 1);
+        if (admitted > 0) {
+            side.again.store(nullptr);
+            at.begin(&again, 1);
+        }
+    } else if (!ending()) {
         std::array<record*, pump::capacity> taken;
         std::size_t count = 0;
         const std::size_t most = std::min(batch_of(at), side.gate->batch());
@@ -69,8 +78,10 @@ bool stream_engine::admit(pump& at) noexcept {
         if (count > 0) {
             admitted = ask_gate(taken.data(), count);
             while (count > admitted) arrived_.put_back(*taken[--count]);
-            if (admitted > 0) at.begin(taken.data(), admitted);
-            if (!pulls_elsewhere_) side.unadmitted.fetch_sub(admitted);
+            if (admitted > 0) {
+                at.begin(taken.data(), admitted);
+                arrived_.settle(admitted);
+            }
         }
     }
     if (ending()) give_up_at_gate();
@@ -81,9 +92,18 @@ bool stream_engine::admit(pump& at) noexcept {
     return admitted > 0;
 }
 
-/// With the gate turn. What has arrived comes behind whatever has failed, so none of it is wanted.
+/// With the gate turn. What has arrived comes behind whatever has failed, so none of it is wanted; what is to be run
+/// again may come before it.
 void stream_engine::give_up_at_gate() noexcept {
-    gate_core::leave(gate_->place);
+    record* again = gate_->again.load();
+    if (again && !may_start(*again)) {
+        gate_->again.store(nullptr);
+        drop(*std::exchange(again, nullptr));
+    }
+    if (!again) {
+        gate_core::leave(gate_->place);
+        gate_->waits.store(false);  // what is to be run again later asks anew
+    }
     drop_arrived();
 }
 
@@ -91,7 +111,7 @@ void stream_engine::give_up_at_gate() noexcept {
 std::size_t stream_engine::ask_gate(record** tasks, std::size_t count) noexcept {
     gate_side& side = *gate_;
     record& first = *tasks[0];
-    if (first.outcome != outcome::none) return 1;  // it has failed already, and needs none
+    if (!first.runs()) return 1;  // it has failed already, and needs none
     const std::size_t weight = source_.weighs ? source_.weight_of(first) : 1;
     side.waits.store(true);  // before asking: who is called in between takes it back
     const bool borrows = side.loan.borrow();
@@ -110,6 +130,7 @@ std::size_t stream_engine::ask_gate(record** tasks, std::size_t count) noexcept 
     if (borrows) put_back_loan();
     if (given.cap) {
         side.waits.store(false);
+        if (first.retried) retry_->discount(first);
         source_.fail(first, too_heavy(first.index, weight, given));
         return 1;
     }
@@ -247,7 +268,7 @@ void stream_engine::start_apart(pump& at, record& task) noexcept {
 }
 
 void stream_engine::tell_start(record& task) noexcept {
-    if (task.outcome != outcome::none) return;  // it never runs
+    if (!task.runs()) return;
     task.told = true;
     observer_->on_start(task.index);
 }

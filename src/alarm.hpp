@@ -12,11 +12,11 @@ namespace penstock::inline v0::detail {
 
 class stream_engine;
 
-/// Set on the executor's timers, and part of its stream. That of the deadline becomes ready for a worker when it goes off,
-/// or for a blocking thread if all workers are busy; whoever serves it tells the stream's tasks and its consumer. That of
-/// the gate has the stream ask again.
+/// Set on the executor's timers, and part of its stream. That of the deadline, or of the tasks' timeouts, becomes ready for
+/// a worker when it goes off, or for a blocking thread if all workers are busy; whoever serves it tells the stream's tasks
+/// and its consumer. That of the gate has the stream ask again, that of retries has it run what is due.
 struct alarm final : ticket {
-    enum class purpose : std::uint8_t { deadline, gate };
+    enum class purpose : std::uint8_t { deadline, timeout, gate, retry };
 
     alarm(stream_engine& stream, purpose what_for, std::chrono::steady_clock::time_point at = {}) noexcept
         : engine(stream), why(what_for), until(at) {}

@@ -147,12 +147,13 @@ record* stream_engine::take_in_submission_order() noexcept {
         record* found = order_taken_->link.load(std::memory_order_acquire);  // O5
         if (!found) return nullptr;
         const stage at = found->state.load(std::memory_order_acquire);  // O1
-        if (at != stage::finished && at != stage::dropped) return nullptr;
+        if (at < stage::finished) return nullptr;
         const bool beyond_failure = fail_fast_ && found->index >= fail_index_.load();
         // The link out of a record is written when its successor is pulled: it goes back only then.
         record* before = std::exchange(order_taken_, found);
-        if (before != &order_stub_) give_back(*before);
+        if (before != &order_stub_) leave_behind(*before);
         if (at == stage::dropped) continue;
+        if (at == stage::overdue) found = timeouts_->stand_in(*found);
         if (!beyond_failure && !found->late) return found;
         if (found == first_failed_.load()) {
             // All that comes before has ended: now the rest may be asked to be quick.
@@ -162,7 +163,14 @@ record* stream_engine::take_in_submission_order() noexcept {
             dropped_late_.fetch_add(1);
         }
         source_.discard(*found);
+        vacate(*found);
     }
+}
+
+/// In submission order: a record that the consumer needs no more. Its task may still run.
+void stream_engine::leave_behind(record& taken) noexcept {
+    const bool overdue = taken.state.load(std::memory_order_relaxed) == stage::overdue;
+    if (!overdue || timeouts_->pass(taken)) give_back(taken);
 }
 
 /// Links what is published behind ready_first_. `all`: also what is finished and not published; otherwise that only
@@ -205,7 +213,12 @@ bool stream_engine::published_more() const noexcept {
 }
 
 void stream_engine::vacate(record& done) noexcept {
-    if (!in_order_) give_back(done);
+    if (done.stands_in) [[unlikely]] {
+        done.stands_in = false;
+        give_back(done);
+    } else if (!in_order_) {
+        give_back(done);
+    }
 }
 
 void stream_engine::give_back(record& vacant) noexcept {

@@ -22,7 +22,7 @@ void task_root::resume(std::coroutine_handle<> frame) noexcept {
     if (here.ended) engine->end_coroutine(*this);
 }
 
-std::stop_token task_root::token() const noexcept { return engine->token(); }
+std::stop_token task_root::token() noexcept { return engine->token_of(*this); }
 
 ticket_owner* suspended_frame::owner() const noexcept { return root->engine; }
 

@@ -17,6 +17,12 @@ namespace penstock::inline v0::detail {
 stream_engine::stream_engine(std::shared_ptr<cpu_lane> lane, const options& settings, stream_source& source)
     : stream_fields(*this, std::move(lane), settings, source) {
     gate_ = make_gate_side(settings);
+    if (settings.retry) {
+        retry_ = std::make_unique<retry_side>(*this, lane_->timing(), *settings.retry, admission_.in_flight());
+    }
+    if (source.times_out) {
+        timeouts_ = std::make_unique<timeout_side>(*this, lane_->timing(), *settings.task_timeout);
+    }
     idle_pumps_ = make_pump(0);
     if (!idle_pumps_) throw std::bad_alloc();
     if (fed_ && !fed_->attach(*this)) {
@@ -67,8 +73,8 @@ void stream_engine::expire() noexcept {
     if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
 }
 
-void alarm::serve() noexcept { engine.serve_alarm(); }
-void alarm::refuse(std::exception_ptr) noexcept { engine.refuse_alarm(); }
+void alarm::serve() noexcept { engine.serve_alarm(*this); }
+void alarm::refuse(std::exception_ptr) noexcept { engine.refuse_alarm(*this); }
 ticket_owner* alarm::owner() const noexcept { return &engine; }
 
 /// On the timers' thread, which runs nothing of the user's. The stream may be gone when the alarm is ready.
@@ -77,46 +83,47 @@ void stream_engine::go_off(alarm& due) noexcept {
         gate_->retry_is_set.store(false);
         return gate_opened_and_release();
     }
+    if (due.why == alarm::purpose::retry) return retry_is_due_and_release();
     cpu_lane& lane = *lane_;
     bool busy = false;
     {
         const sync::lock_guard guard(lane.mutex());
         // Workers may be busy with tasks of this very stream, which wait for their token.
-        busy = alarm_->off_workers = lane.full_locked();
+        busy = due.off_workers = lane.full_locked();
         if (!busy) {
             rouse_nested_locked();
-            static_cast<void>(lane.add_locked(*alarm_));  // there is a worker for it
+            static_cast<void>(lane.add_locked(due));  // there is a worker for it
         }
     }
-    busy ? lane.blocking().add(*alarm_) : lane.ring();  // which finds a thread for it, whatever the others do
+    busy ? lane.blocking().add(due) : lane.ring();  // which finds a thread for it, whatever the others do
 }
 
-void stream_engine::serve_alarm() noexcept {
+void stream_engine::serve_alarm(const alarm& due) noexcept {
     cpu_lane& lane = *lane_;
     {
         const task_frame frame(lane, this);
-        expire();
+        due.why == alarm::purpose::timeout ? expire_tasks() : expire();
     }
     leave_launched(lane);
 }
 
 /// There is no blocking thread for it, and none can be made: a worker will have to do.
-void stream_engine::refuse_alarm() noexcept {
+void stream_engine::refuse_alarm(alarm& due) noexcept {
     cpu_lane& lane = *lane_;
     bool wake = false;
     {
         const sync::lock_guard guard(lane.mutex());
-        alarm_->off_workers = false;
+        due.off_workers = false;
         rouse_nested_locked();
-        wake = lane.add_locked(*alarm_);
+        wake = lane.add_locked(due);
     }
     if (wake) lane.ring();
 }
 
 /// By who joins, and does not need it any more.
-void stream_engine::withdraw_alarm_locked() noexcept {
-    if (!alarm_ || alarm_->off_workers || !alarm_->queued) return;
-    lane_->withdraw_locked(*alarm_);
+void stream_engine::withdraw_alarm_locked(alarm& unneeded) noexcept {
+    if (unneeded.off_workers || !unneeded.queued) return;
+    lane_->withdraw_locked(unneeded);
     away_.fetch_sub(1);
 }
 
@@ -183,9 +190,9 @@ record* stream_engine::conclude() {
     const bool cut_off = !whole || dropped_.load() > 0 || (expired_.load() && dropped_late_.load() > 0);
     const std::uint32_t bits = attention_.load();
     concluded_ = true;
-    // Otherwise a thread may still be inside the producer, or in a task beyond the deadline: the destructor waits for
-    // that.
-    if (whole) join_once();
+    // Otherwise a thread may still be inside the producer, or in a task beyond the deadline or its timeout: the
+    // destructor waits for that.
+    if (whole && !any_overdue()) join_once();
     if (expired_.load() && !all_accounted()) throw timed_out();
     if (bits & failing) {
         sync::unique_lock lock(error_mutex_);
@@ -209,7 +216,9 @@ bool stream_engine::done() const noexcept {
 
 bool stream_engine::over() const noexcept {
     if (concluded_) return true;
-    const std::size_t ended = ended_total() + dropped_.load();
+    const std::size_t overdue_ended = timeouts_ ? timeouts_->overdue_ended() : 0;
+    const std::size_t overdue = timeouts_ ? timeouts_->overdue() - overdue_ended : 0;  // has its outcome
+    const std::size_t ended = ended_total() + dropped_.load() + overdue;
     return source_ended_.load(std::memory_order_acquire) && pulled_.load() <= ended;
 }
 
@@ -247,26 +256,38 @@ stream_stats stream_engine::stats() const noexcept {
     now.taken = taken_.load();
     const std::size_t late = dropped_late_.load();
     const std::size_t unstarted = dropped_.load();
+    // And what has become in flight before what is so no more: running <= limit.
+    const std::size_t resumed = retry_ ? retry_->resumed() : 0;
+    const std::size_t overdue_ended = timeouts_ ? timeouts_->overdue_ended() : 0;
     now.pulled = pulled_.load();
-    const std::size_t ended = std::min(ended_total() + unstarted, now.pulled);
-    now.running = now.pulled - ended;
+    const std::size_t ended_so_far = ended_total();
+    const std::size_t overdue = timeouts_ ? timeouts_->overdue() : 0;
+    const std::size_t ended = std::min(ended_so_far + unstarted + (overdue - overdue_ended), now.pulled);
+    now.overdue = timeouts_ ? overdue - std::min(overdue, timeouts_->overdue_ended()) : 0;
+    const std::size_t paused = retry_ ? retry_->paused() : 0;
+    const std::size_t resting = std::min(paused - std::min(paused, resumed), now.pulled - ended);
+    now.running = now.pulled - ended - resting;
     const std::size_t gone = std::min(now.taken + late + unstarted, ended);
     now.ready = ended - gone;
     now.dropped = late + unstarted;
     if (concluded_) now.dropped += std::exchange(now.ready, 0);
-    now.bound = bound(now);
+    now.bound = bound(now, resting);
     return now;
 }
 
-bound_by stream_engine::bound(const stream_stats& now) const noexcept {
-    if (gate_ && arrived_.size() > 0 && gate_->waits.load()) return gate_->why.load();
+bound_by stream_engine::bound(const stream_stats& now, std::size_t resting) const noexcept {
+    if (gate_ && (arrived_.size() > 0 || gate_->again.load()) && gate_->waits.load()) return gate_->why.load();
+    const bool window_full = admission_.window_room(now.pulled, now.taken) == 0;
+    if (resting > 0 && now.running == 0 && now.ready == 0 && (!open() || window_full)) return bound_by::retry;
     if (!open()) return bound_by::none;
-    if (admission_.window_room(now.pulled, now.taken) == 0 && now.ready > 0) {
+    if (window_full && now.ready > 0) {
         const record* head = in_order_ ? awaited_.load() : nullptr;
         return head && head->state.load() < stage::finished ? bound_by::head_of_line : bound_by::buffer;
     }
-    const std::size_t threads = source_.blocks ? lane_->blocking().most_threads() : launches_ ? unlimited : max_pumps_;
-    if (now.running >= std::min(admission_.limit(), threads)) {
+    const std::size_t threads = source_.blocks     ? lane_->blocking().most_threads()
+                                : source_.launches ? unlimited
+                                                   : max_pumps_;
+    if (now.running + now.overdue >= std::min(admission_.limit(), threads)) {
         return admission_.limit() <= threads ? bound_by::limit : bound_by::workers;
     }
     return turn_.load() || (fed_ && fed_->size() == 0) ? bound_by::producer : bound_by::none;

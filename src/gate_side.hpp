@@ -123,9 +123,8 @@ struct gate_side {
     gate_core* gate;
     gate_place place;
     sync::atomic<bool> turn{false};
-    /// What pumps have pulled and the gate has not let in: in arrived_, or in the hands of who has the turn. Raised
-    /// with the producer's turn, so that whoever has that, and reads 0, finds nothing waiting.
-    sync::atomic<std::size_t> unadmitted{0};
+    /// Due to be run again, and before all that has arrived. Of who has the turn.
+    sync::atomic<record*> again{nullptr};
     sync::atomic<bool> waits{false};  ///< the first of what was pulled has been refused, and nothing has changed since
     sync::atomic<bound_by> why{bound_by::gate};
     alarm retry;

@@ -42,10 +42,12 @@ public:
         }
         last_ = &pulled;
         size_.store(before + 1, std::memory_order_release);
+        unsettled_.store(unsettled_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
         return before == 0;
     }
 
-    /// Calls put(record&) for the `most` oldest, or for all if there are fewer. Returns how many it were.
+    /// Calls put(record&) for the `most` oldest, or for all if there are fewer. Returns how many it were. settle() them,
+    /// or put_back() what is not taken after all.
     template <class Put>
     std::size_t take(std::size_t most, Put put) noexcept {
         if (size_.load(std::memory_order_relaxed) == 0) return 0;
@@ -74,6 +76,14 @@ public:
         size_.store(before + 1, std::memory_order_release);
     }
 
+    void settle(std::size_t taken) noexcept {
+        const section guard(lock_);
+        unsettled_.store(unsettled_.load(std::memory_order_relaxed) - taken);  // O2, with retire()
+    }
+    /// What was appended and not settled: it waits here, or is in the hands of who may put it back. Not too small for
+    /// who knows of all that was appended.
+    std::size_t unsettled() const noexcept { return unsettled_.load(); }
+
     /// Exact, and more: who appends or takes afterwards does so knowing what the caller knew (O2).
     bool any() noexcept {
         const section guard(lock_);
@@ -87,6 +97,7 @@ private:
 
     sync::spin_lock lock_;
     sync::atomic<std::size_t> size_{0};
+    sync::atomic<std::size_t> unsettled_{0};
     record* first_ = nullptr;
     record* last_ = nullptr;
 };

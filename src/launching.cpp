@@ -19,10 +19,13 @@ void blocking_ticket::refuse(std::exception_ptr why) noexcept { engine->refuse_l
 void stream_engine::launch(record& task, bool for_this_thread) noexcept {
     away_.fetch_add(1);  // I6: while this thread is inside, so nobody has joined yet
     const task_frame frame(*lane_, this, &task);
+    const bool runs = task.runs();
     if (observer_ && !source_.blocks) tell_start(task);
-    switch (source_.launch(task)) {
+    const std::stop_token* const own = timeouts_ && runs ? prepare_attempt(task) : nullptr;
+    if (own && !source_.starts_elsewhere(task)) timeouts_->begin(task);
+    switch (source_.launch(task, own)) {
     case launched::ended:
-        land(task);
+        if (!own || end_in_time(task)) land_ended(task, runs && (own || !timeouts_));
         away_.fetch_sub(1);
         break;
     case launched::blocking: {
@@ -57,11 +60,14 @@ void stream_engine::run_launched(record& task) noexcept {
         {
             const task_frame inner(lane, this, &task);  // ends before the task: the producer may be called below
             if (observer_ && source_.blocks) tell_start(task);
-            source_.run_blocking(task);
+            if (timeouts_) timeouts_->begin(task);
+            source_.run_blocking(task, timeouts_ ? &timeouts_->token_of(task) : nullptr);
         }
-        // Unless it failed, for then the user's callbacks may be called.
-        if (task.outcome == outcome::value) lane.blocking().announce_return();
-        land(task);
+        if (!timeouts_ || end_in_time(task)) {
+            // Unless it failed, for then the user's callbacks may be called.
+            if (task.outcome == outcome::value) lane.blocking().announce_return();
+            land_ended(task, true);
+        }
         if (attention_.load() & puller_idle) call_puller();
         if (source_.blocks) {
             refill_here();
@@ -74,8 +80,9 @@ void stream_engine::run_launched(record& task) noexcept {
 
 void stream_engine::refuse_launched(record& task, std::exception_ptr why) noexcept {
     cpu_lane& lane = *lane_;
+    if (task.retried) retry_->discount(task);
     source_.fail(task, std::move(why));
-    land(task);
+    land_ended(task, false);
     offer_room();
     leave_launched(lane);
 }
@@ -83,20 +90,38 @@ void stream_engine::refuse_launched(record& task, std::exception_ptr why) noexce
 /// A launched task has its outcome: it ends, and is published. Whoever calls must see to it that its slot is filled
 /// again.
 void stream_engine::land(record& task) noexcept {
+    if (!timeouts_ || end_in_time(task)) land_ended(task, true);
+}
+
+/// Not `has_run`: it had failed before it could.
+void stream_engine::land_ended(record& task, bool has_run) noexcept {
     if (observer_) tell_end(task);
+    if (retry_ && has_run && backs_off(task)) return;
+    land_for_good(task, true);
+}
+
+/// `in_flight`: until now; otherwise it was waiting to be run again.
+void stream_engine::land_for_good(record& task, bool in_flight) noexcept {
     if (task.outcome != outcome::value) settle_error(task);
+    if (retry_) source_.release(task);
     ended_elsewhere_.fetch_add(1);  // before anybody can take the result: nothing is taken that has not ended
+    if (retry_ && in_flight) retry_->return_slot();
     const bool owes_loan = return_permit(task);
     if (attention_.load() & failing && !in_order_ && first_failed_.load() != &task) task.late = true;
     publish_landed(task, stage::finished);
-    const std::uint32_t bits = attention_.load();  // O2, with sleep() and doze()
+    tell_of_landed(task);
+    if (owes_loan) return_loan();
+}
+
+/// O2, with sleep() and doze().
+void stream_engine::tell_of_landed(const record& task) noexcept {
+    const std::uint32_t bits = attention_.load();
     if (bits & consumer_waits) {
         const record* awaited = awaited_.load();
         if (!in_order_ || !awaited || awaited == &task || bits & (stopping | failing)) wake_consumer();
     } else if (bits & consumer_dozes && published_.load() >= doze_target_.load()) {
         wake_consumer();
     }
-    if (owes_loan) return_loan();
 }
 
 /// O1, and for the order of completion a list from which the consumer takes all at once. Pushed first and counted then.
@@ -193,7 +218,9 @@ void stream_engine::drop_waiting() noexcept {
     if (gate_ && !gate_->turn.exchange(true)) {  // else its holder does it
         give_up_at_gate();
         gate_->turn.store(false);
+        if (retry_ && resumable()) call_for_help(attention_.load(), 0);  // O2, with who found the gate turn taken
     }
+    if (retry_) end_back_offs();
     while (ticket* waiting = lane_->blocking().withdraw(*this)) {
         if (waiting->what() == ticket::kind::record) {
             drop(*static_cast<blocking_ticket*>(waiting)->carried);

@@ -275,6 +275,9 @@ void stream_engine::join(bool may_serve) noexcept {
     if (gate_) close_gate();
     if (fed_) fed_->detach();
     if (alarm_) lane_->timing().cancel(*alarm_);
+    if (retry_) retry_->close();
+    if (timeouts_) timeouts_->close();
+    if (retry_) end_back_offs();
     sync::unique_lock lock(lane_->mutex());
     closing_ = true;
     for (const auto& slot : pumps_) {
@@ -287,7 +290,8 @@ void stream_engine::join(bool may_serve) noexcept {
     joiner_ = &joined;
     // I6: who lets go of the stream last does so under the lock. When we have had it, that thread is out.
     for (;;) {
-        withdraw_alarm_locked();
+        if (alarm_) withdraw_alarm_locked(*alarm_);
+        if (timeouts_) withdraw_alarm_locked(timeouts_->wake());
         if (inside_ == 0 && away_.load() == 0) break;
         lock.unlock();
         drop_waiting();

@@ -39,6 +39,7 @@ bool stream_engine::find_work(pump& at, clock::time_point now) noexcept {
 
 bool stream_engine::fill(pump& at) noexcept {
     if (gate_) return fill_through_gate(at);
+    if (retry_ && resume(at)) return true;
     if (pulls_elsewhere_) return fill_from_arrived(at);
     bool begun = false;
     return pull_some(batch_of(at), [&](record& pulled) {
@@ -57,7 +58,7 @@ std::size_t stream_engine::pull_some(std::size_t wanted, Put put) noexcept {
     std::size_t count = 0;
     if (open()) {
         if (fed_) wanted = std::min(wanted, fed_->size());
-        if (gate_ && gate_->unadmitted.load() > 0) wanted = 0;  // nothing passes it, and one waits at most
+        if (gate_ && arrived_.unsettled() > 0) wanted = 0;  // nothing passes it, and one waits at most
         const std::size_t most = std::min(wanted, room(wanted));
         while (count < most) {
             record* pulled = pull_record();
@@ -80,12 +81,9 @@ std::size_t stream_engine::pull_some(std::size_t wanted, Put put) noexcept {
 
 /// What is pulled waits in arrived_ until the gate lets it in: one, where that is not known to have room for more.
 bool stream_engine::fill_through_gate(pump& at) noexcept {
-    if (!pulls_elsewhere_ && gate_->unadmitted.load() == 0) {
+    if (!pulls_elsewhere_ && arrived_.unsettled() == 0) {
         const std::size_t wanted = std::min(batch_of(at), gate_->gate->batch());
-        const std::size_t pulled = pull_some(wanted, [&](record& each) {
-            gate_->unadmitted.fetch_add(1);
-            arrived_.append(each);
-        });
+        const std::size_t pulled = pull_some(wanted, [&](record& each) { arrived_.append(each); });
         if (pulled > 0 && attention_.load() & (stopping | failing)) wake_consumer();  // I5: it must look here again
     }
     return admit(at);
@@ -114,34 +112,46 @@ void stream_engine::call_for_help(std::uint32_t bits, std::uint32_t unstarted) n
 /// Holding the turn. Reserve, then pull: the caller has asked room(). Null if that gave nothing to be run.
 record* stream_engine::pull_record() noexcept {
     if (!open()) return nullptr;
+    if (timeouts_ && !keep_spares()) return nullptr;
+    if (retry_ && (any_due() || !retry_->reserve())) return nullptr;
     record* pulled = vacant_record();
-    if (!pulled) return nullptr;
+    if (!pulled) {
+        if (retry_) retry_->give_up_reserved();
+        return nullptr;
+    }
     try {
         if (!source_.pull(*pulled)) {
-            records_.put_back(*pulled);
+            leave_unused(*pulled);
             // One that was told to stop, and heeds that, has not come to its end: that it gives no more says nothing.
             if (!(source_.pull_heeds_stop && attention_.load() & (stopping | failing))) end_source(nullptr);
             return nullptr;
         }
     } catch (...) {
-        records_.put_back(*pulled);
+        leave_unused(*pulled);
         end_source(std::current_exception());
         return nullptr;
     }
     const std::size_t index = pulled_.load(std::memory_order_relaxed);
     pulled->index = index;
-    pulled->late = pulled->told = pulled->permitted = pulled->borrowed = false;
+    pulled->late = pulled->told = pulled->permitted = pulled->borrowed = pulled->retried = pulled->again = false;
     pulled->link.store(nullptr, std::memory_order_relaxed);
     pulled->state.store(stage::admitted, std::memory_order_release);                                   // O1
     if (in_order_) std::exchange(order_last_, pulled)->link.store(pulled, std::memory_order_release);  // O5
     if (attention_.load() & (stopping | failing)) {
         // A stop came while the producer was being asked: what it gave is pulled and dropped, in one step.
         pulled_.store(index + 1);  // I5: before dropped_
-        drop(*pulled);
+        drop(*pulled, !retry_ || retry_->keep_reserved());
         return nullptr;
     }
     pulled_.store(index + 1, std::memory_order_release);  // I5: counted before anybody can run it
+    if (retry_ && !keep_pulled(*pulled)) return nullptr;
     return pulled;
+}
+
+/// Holding the turn: there was no item for the record.
+void stream_engine::leave_unused(record& vacant) noexcept {
+    records_.put_back(vacant);
+    if (retry_) retry_->give_up_reserved();
 }
 
 /// Holding the turn. Null without memory, if the next record to come back will do instead.
@@ -164,6 +174,7 @@ void stream_engine::end_source(std::exception_ptr error) noexcept {
 
 /// Holding the turn.
 std::size_t stream_engine::room(std::size_t wanted) noexcept {
+    if (retry_) return approx_room();  // exact with the turn, but for the slot, which is to be taken
     const std::size_t pulled = pulled_.load(std::memory_order_relaxed);
     // Summing up what ended takes a cache line from every pump: only when what is known does not do.
     if (admission_.limit_room(pulled, ended_seen_) < wanted) ended_seen_ = ended_total();
@@ -171,6 +182,10 @@ std::size_t stream_engine::room(std::size_t wanted) noexcept {
 }
 
 std::size_t stream_engine::approx_room() const noexcept {
+    if (retry_) {
+        const std::size_t pulled = pulled_.load(std::memory_order_relaxed);
+        return std::min(retry_->free_slots(), admission_.window_room(pulled, taken_.load()));
+    }
     return admission_.room(pulled_.load(std::memory_order_relaxed), ended_total(), taken_.load());
 }
 
@@ -206,7 +221,9 @@ bool stream_engine::may_start(const record& task) const noexcept {
     return in_order_ && task.index < fail_index_.load();
 }
 
-void stream_engine::drop(record& task) noexcept {
+/// `in_flight`: it has a slot.
+void stream_engine::drop(record& task, bool in_flight) noexcept {
+    if (task.retried) return drop_retried(task, in_flight);
     source_.discard(task);
     bool owes_loan = false;
     if (apart_) {
@@ -219,6 +236,10 @@ void stream_engine::drop(record& task) noexcept {
         task.state.store(stage::dropped, std::memory_order_release);  // O1
     }
     dropped_.fetch_add(1);  // I5
+    if (retry_ && in_flight) {
+        retry_->return_slot();
+        offer_slot();
+    }
     if (owes_loan) return_loan();
     if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();
 }
@@ -230,7 +251,7 @@ void stream_engine::settle_error(record& task) noexcept {
         return;
     }
     failed_.fetch_add(1);
-    if (fail_fast_) fail(task);
+    if (fail_fast_ && !task.late) fail(task);
 }
 
 /// The slow part of a task's end. `more`: the pump has another task to run before it comes back to the producer.

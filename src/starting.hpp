@@ -22,10 +22,23 @@ inline bool stream_engine::open() const noexcept {
 
 /// Whether a pump would find something to take or to pull, if nobody has the turn. May be stale.
 inline bool stream_engine::pullable() const noexcept {
+    if (retry_) {
+        if (resumable()) return true;
+        if (any_due() && arrived_.size() == 0) return false;
+    }
     if (pulls_elsewhere_ || arrived_.size() > 0)
         return arrived_.size() > 0 && !(gate_ && (gate_->waits.load() || ending()));
-    if (gate_ && gate_->unadmitted.load() > 0) return false;  // in somebody's hands, who will look
+    if (gate_ && arrived_.unsettled() > 0) return false;  // in somebody's hands, who will look
     return open() && !(fed_ && fed_->size() == 0) && approx_room() > 0;
+}
+
+/// Whether tasks are due to be run again, nothing being pulled before them.
+inline bool stream_engine::any_due() const noexcept { return retry_->any_due() || (gate_ && gate_->again.load()); }
+
+/// And whether a pump could take one. May be stale.
+inline bool stream_engine::resumable() const noexcept {
+    if (gate_ && gate_->waits.load()) return false;
+    return (gate_ && gate_->again.load()) || (retry_->any_due() && retry_->has_slot_for_due());
 }
 
 /// Every pulled task has been taken or dropped. I5: pulled_ is raised before dropped_ for a task that a stop cut off,

@@ -24,6 +24,7 @@ bool stream_engine::work_to_do() noexcept {
 
 /// Whether a pump would find something to take or to pull. May be stale.
 bool stream_engine::fillable() const noexcept {
+    if (retry_ && resumable()) return !(gate_ && gate_->turn.load());
     if (arrived_.size() > 0) return pullable() && !(gate_ && gate_->turn.load());
     return !pulls_elsewhere_ && !turn_.load() && pullable();
 }

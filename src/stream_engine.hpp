@@ -18,7 +18,9 @@
 #include "cpu_lane.hpp"
 #include "gate_side.hpp"
 #include "pump.hpp"
+#include "retry_side.hpp"
 #include "stream_fields.hpp"
+#include "timeout_side.hpp"
 
 namespace penstock::inline v0::detail {
 
@@ -32,6 +34,7 @@ public:
     // --- the consumer (consumer.cpp, ending.cpp)
     record* next(const wait_until& wait);
     void taken(record& done) noexcept;
+    unsigned attempts(const record& done) const noexcept;
     bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;
     bool wait_async(suspended_frame& consumer, const std::stop_token& until);
     bool may_leave() noexcept { return !lends() || may_go_on(true); }
@@ -67,18 +70,21 @@ public:
     // --- who has something to do for it and is not inside: it is not joined until leave_launched()
     void hold() noexcept { away_.fetch_add(1); }
 
-    // --- gates (admitting.cpp), after hold()
+    // --- gates (admitting.cpp), and the timers' thread (retrying.cpp), after hold()
     void gate_opened_and_release() noexcept;
+    void retry_is_due_and_release() noexcept;
 
-    // --- its alarms (ending.cpp): the timers' thread, after hold(); whoever serves the one of the deadline
+    // --- its alarms (ending.cpp): the timers' thread, after hold(); whoever serves it
     void go_off(alarm& due) noexcept;
-    void serve_alarm() noexcept;
-    void refuse_alarm() noexcept;
+    void serve_alarm(const alarm& due) noexcept;
+    void refuse_alarm(alarm& due) noexcept;
 
     // --- whoever runs a coroutine (coroutines.cpp)
     void end_coroutine(task_root& ended) noexcept;
     record& record_of(task_root& begun) const noexcept { return source_.record_of(begun); }
-    std::stop_token token() const noexcept { return source_.stop.get_token(); }
+    std::stop_token token_of(task_root& begun) const noexcept;
+    /// When its time is up.
+    std::chrono::steady_clock::time_point end_of(task_root& begun) const noexcept;
     bool stops_tasks() const noexcept { return source_.stop.stop_requested(); }
     bool sleeps = false;  ///< a task of this stream has slept; guarded by the mutex of the timers
     cpu_lane& lane() const noexcept { return *lane_; }
@@ -120,13 +126,14 @@ private:
     void start(pump& at, record& task) noexcept;
     bool may_start(const record& task) const noexcept;
     void settle_error(record& task) noexcept;
-    void drop(record& task) noexcept;
+    void drop(record& task, bool in_flight = true) noexcept;
     void attend(pump& at, std::uint32_t bits, bool more) noexcept;
     void make_way(pump& at, void (stream_engine::*act)()) noexcept;
     void publish(pump& at) noexcept;
     void adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept;
     void judge(clock::duration spent, std::size_t tasks) noexcept;
     record* vacant_record() noexcept;
+    void leave_unused(record& vacant) noexcept;
     void end_source(std::exception_ptr error) noexcept;
     std::size_t room(std::size_t wanted) noexcept;
     std::size_t ended_total() const noexcept;
@@ -160,6 +167,27 @@ private:
     template <bool Apart>
     void end_here(pump& at, record& task) noexcept;
 
+    // Tasks that time out: timing_out.cpp.
+    const std::stop_token* prepare_attempt(record& task) noexcept;
+    bool end_in_time(record& task) noexcept;
+    void finish_expired(record& task, bool repeated) noexcept;
+    void end_overdue(record& task) noexcept;
+    void deliver_stand_in(const record& of, record& stand_in) noexcept;
+    void expire_tasks() noexcept;
+    bool keep_spares() noexcept;
+    bool any_overdue() const noexcept { return timeouts_ && timeouts_->any_overdue(); }
+
+    // Tasks that are run again: retrying.cpp.
+    bool backs_off(record& task) noexcept;
+    bool pauses(record& task) noexcept;
+    bool resume(pump& at) noexcept;
+    bool resumable() const noexcept;
+    bool any_due() const noexcept;
+    void end_back_offs() noexcept;
+    void drop_retried(record& task, bool in_flight) noexcept;
+    bool keep_pulled(record& pulled) noexcept;
+    void offer_slot() noexcept;
+
     // Where tasks come from if not from a pump's own pull: supply.cpp.
     bool worth_pulling() const noexcept;
     void call_puller() noexcept;
@@ -175,6 +203,9 @@ private:
     // Tasks that end elsewhere: launching.cpp.
     void launch(record& task, bool for_this_thread) noexcept;
     void land(record& task) noexcept;
+    void land_ended(record& task, bool has_run) noexcept;
+    void land_for_good(record& task, bool in_flight) noexcept;
+    void tell_of_landed(const record& task) noexcept;
     void publish_landed(record& task, stage as) noexcept;
     void take_landed() noexcept;
     void refill_here() noexcept;
@@ -215,6 +246,7 @@ private:
     void kick_if_idle() noexcept;
     bool published_more() const noexcept;
     void vacate(record& done) noexcept;
+    void leave_behind(record& taken) noexcept;
     void give_back(record& vacant) noexcept;
     bool help(bool nested) noexcept;
     bool help_descendant(bool on_worker = true) noexcept;
@@ -240,14 +272,14 @@ private:
     void fail(record& task) noexcept;
     void stop_tasks() noexcept;
     void expire() noexcept;
-    void withdraw_alarm_locked() noexcept;
+    void withdraw_alarm_locked(alarm& unneeded) noexcept;
     bool all_accounted() const noexcept;
     bool at_end() noexcept;
     void drop_own() noexcept;
     bool at_end_visible() const noexcept;
     record* next_at_deadline();
     record* conclude();
-    bound_by bound(const stream_stats& now) const noexcept;
+    bound_by bound(const stream_stats& now, std::size_t resting) const noexcept;
 
     struct stop_request {
         stream_engine& engine;

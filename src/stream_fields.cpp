@@ -45,11 +45,11 @@ stream_fields::stream_fields(stream_engine& engine, std::shared_ptr<cpu_lane> la
     : lane_(std::move(lane)), source_(source),
       admission_(checked(settings), source.blocks ? useful_in_flight(*lane_) : unlimited),
       max_pumps_(std::min(settings.limit, lane_->workers())), in_order_(settings.order == order::submission),
-      fail_fast_(settings.on_error == on_error::stop), launches_(source.launches),
-      apart_(source.launches || settings.shared || settings.max_weight != unlimited || settings.observer),
+      fail_fast_(settings.on_error == on_error::stop), launches_(source.launches || source.retries || source.times_out),
+      apart_(launches_ || settings.shared || settings.max_weight != unlimited || settings.observer),
       observer_(settings.observer), pulls_elsewhere_(source.pull_blocks),
-      fed_(source.fed), help_(settings.help && !source.launches),  // what there is to help with is soon done
-      asks_(settings.help && source.launches), deadline_(settings.deadline),
+      fed_(source.fed), help_(settings.help && !launches_),  // what there is to help with is soon done
+      asks_(settings.help && launches_), deadline_(settings.deadline),
       fair_share_(std::max<std::size_t>(1, settings.limit / (2 * max_pumps_))), lineage_(make_lineage(*lane_, engine)),
       queue_(max_pumps_), pumps_(max_pumps_ + 1), order_last_(&order_stub_), puller_(engine),
       order_taken_(&order_stub_) {}

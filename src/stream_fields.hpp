@@ -28,6 +28,8 @@
 namespace penstock::inline v0::detail {
 
 class cpu_lane;
+class retry_side;
+class timeout_side;
 struct gate_side;
 struct pump;
 
@@ -69,7 +71,7 @@ struct stream_fields {
     const std::size_t max_pumps_;
     const bool in_order_;
     const bool fail_fast_;
-    const bool launches_;         ///< tasks may end elsewhere than where they were started
+    const bool launches_;         ///< tasks may end elsewhere than where they were started, or not for good
     /// Starting a task is more than to run it: it is launched, has passed a gate, or an observer is told.
     const bool apart_;
     stream_observer* const observer_;
@@ -81,6 +83,8 @@ struct stream_fields {
     const std::size_t fair_share_;  ///< no batch may be larger: the others are to find room too
     std::shared_ptr<lineage> lineage_;
     std::unique_ptr<gate_side> gate_;
+    std::unique_ptr<retry_side> retry_;
+    std::unique_ptr<timeout_side> timeouts_;
     completion_queue queue_;
     /// Every pump that was ever made, the consumer's own at [max_pumps_]. A slot is set once; the engine deletes them.
     std::vector<sync::atomic<pump*>> pumps_;

@@ -18,7 +18,7 @@ void puller::refuse(std::exception_ptr why) noexcept { engine.refuse_puller(std:
 /// The puller's: whether to have it pull. What waits to be run is enough to go on with, so a thread is not woken for
 /// each task that ends; but what is launched leaves nothing waiting, and must be replaced at once (C2).
 bool stream_engine::worth_pulling() const noexcept {
-    if (!open()) return false;
+    if (!open() || (retry_ && any_due())) return false;
     const std::size_t room = approx_room();
     return room > 0 && (launches_ || room >= admission_.limit() / 4 || arrived_.size() == 0);
 }
@@ -51,7 +51,10 @@ bool stream_engine::pull_here() noexcept {
     if (deadline_ && clock::now() >= *deadline_) expire();
     if (!open() || room(1) == 0) return false;
     record* pulled = pull_record();
-    if (!pulled) return false;
+    if (!pulled) {
+        if (retry_) call_for_help(attention_.load(), 0);  // what is due has found no slot meanwhile
+        return false;
+    }
     if (source_.blocks && !gate_) {
         // C12: it gets its thread before the next pull may block this one, or this one goes to it.
         arrived_.any();  // I5: a section between pulled_ and the look for a stop, as pump::append() is
@@ -104,6 +107,7 @@ bool stream_engine::fill_from_arrived(pump& at) noexcept {
         if (!std::exchange(begun, true)) at.clear();
         at.append(task);
     });
+    arrived_.settle(count);
     call_for_help(attention_.load(), 0);  // O2, with retire_puller(); and what is left is others'
     return count > 0;
 }
@@ -112,7 +116,7 @@ bool stream_engine::fill_from_arrived(pump& at) noexcept {
 void stream_engine::drop_arrived() noexcept {
     record* waiting = nullptr;
     while (arrived_.take(1, [&](record& task) { waiting = &task; }) > 0) {
-        if (gate_ && !pulls_elsewhere_) gate_->unadmitted.fetch_sub(1);
+        arrived_.settle(1);
         drop(*waiting);
     }
 }
@@ -146,8 +150,8 @@ void stream_engine::end_drained_feed() noexcept {
 /// so that nothing is between feed and `pulled_`; every push of this stream's tasks and of its consumer has come
 /// before.
 bool stream_engine::end_empty_feed() noexcept {
-    if (!fed_ || fed_->size() > 0 || !all_accounted() || turn_.exchange(true)) return false;
-    const bool ended = open() && all_accounted() && fed_->end_if_empty();
+    if (!fed_ || fed_->size() > 0 || !all_accounted() || any_overdue() || turn_.exchange(true)) return false;
+    const bool ended = open() && all_accounted() && !any_overdue() && fed_->end_if_empty();
     if (ended) end_source(nullptr);
     turn_.store(false);
     if (!ended) call_for_help(attention_.load(), 0);  // O2, with retire(), who found the turn taken
@@ -155,6 +159,6 @@ bool stream_engine::end_empty_feed() noexcept {
 }
 
 /// Whether end_empty_feed() might find the end. Exact for who has announced himself as waiting (O2).
-bool stream_engine::feed_may_end() const noexcept { return fed_ && fed_->size() == 0 && !turn_.load(); }
+bool stream_engine::feed_may_end() const noexcept { return fed_ && fed_->size() == 0 && !turn_.load() && !any_overdue(); }
 
 }  // namespace penstock::inline v0::detail

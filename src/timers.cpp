@@ -139,11 +139,15 @@ bool timers::start(suspended_frame& started) {
     stream_engine& engine = *started.root->engine;
     bool earliest = false;
     const auto present = now();
+    // A task whose time is up first is woken then, and told so: nobody needs to look for it.
+    const rep end = engine.end_of(*started.root).time_since_epoch().count();
+    const bool times_out = end < started.until;
+    if (times_out) started.until = end;
     {
         const sync::lock_guard guard(mutex_);
         // Under the lock: a stop that is not seen here finds the frame in the wheel.
-        started.stopped = engine.stops_tasks();
-        if (started.stopped || started.until <= present) return false;
+        started.stopped = times_out || engine.stops_tasks();
+        if (engine.stops_tasks() || started.until <= present) return false;
         if (!thread_.joinable()) thread_ = sync::thread([this] { run(); });
         engine.sleeps = true;
         waiting_.add(started);

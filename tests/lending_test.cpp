@@ -748,6 +748,30 @@ TEST_P(LendingWeight, IsNotEnoughForATaskThatIsHeavierAndThatFailsAlone) {
     });
 }
 
+TEST_P(LendingWeight, OfNothingIsNotEnoughForTheTasksOfAFunctionWhichAreNotRun) {
+    gate shared({.in_flight = 1, .weight = 10});
+    std::atomic<int> runs{0};
+    const auto parent = [&] {
+        int refused = 0;
+        for (auto& done : penstock::as_completed(
+                 ex, std::views::iota(0, 3),
+                 [&](int i) {
+                     ++runs;
+                     return support::tracked_value<int>(i);
+                 },
+                 under(shared, 3))) {
+            EXPECT_THROW(done.get(), std::invalid_argument);
+            ++refused;
+        }
+        return refused;
+    };
+    auto stream = penstock::as_completed(ex, std::vector{penstock::weighted(0, parent)}, under(shared, 1));
+    auto done = stream.next();
+    ASSERT_TRUE(done);
+    EXPECT_EQ(done->get(), 3);
+    EXPECT_EQ(runs, 0);
+}
+
 TEST_P(LendingWeight, OfATaskThatIsLentToItselfIsWhatItsOwnChildrenGet) {
     gate shared({.weight = 1000});
     const auto settings = under(shared, 3);

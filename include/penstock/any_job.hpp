@@ -35,6 +35,10 @@ public:
     virtual launched proceed(const std::stop_token& token) = 0;
     virtual T call(const std::stop_token&) { std::terminate(); }
     virtual task<T>& coroutine() noexcept { std::terminate(); }
+    /// Whether proceed() may be called once more when it has failed.
+    virtual bool runs_again() const noexcept { return false; }
+    /// Whether it will say `blocking`.
+    virtual bool blocks() const noexcept { return false; }
 };
 
 /// A Job, by what it leaves to be run elsewhere.
@@ -51,6 +55,7 @@ public:
     explicit erased_job_of(J&& job) : job_(std::forward<J>(job)) {}
     launched proceed(const std::stop_token&) override { return launched::ended; }
     T call(const std::stop_token& token) override { return static_cast<T>(run_element()(job_, token)); }
+    bool runs_again() const noexcept override { return run_element::runs_again<Job>; }
 
 private:
     Job job_;
@@ -62,14 +67,18 @@ public:
     template <class J>
     explicit erased_job_of(J&& job) : job_(std::forward<J>(job)) {}
     launched proceed(const std::stop_token& token) override {
-        rest_.emplace(element_runner<Job>()(job_, token));
+        // A job that is handed over has been moved there by its first attempt.
+        if (!is_blocking<Job> || !rest_) rest_.emplace(runner()(job_, token));
         return launched::blocking;
     }
+    bool runs_again() const noexcept override { return runner::template runs_again<Job>; }
+    bool blocks() const noexcept override { return true; }
     T call(const std::stop_token& token) override {
         return static_cast<T>(detail::call(static_cast<job_call_t<F>>(rest_->function), token));
     }
 
 private:
+    using runner = element_runner<Job>;
     Job job_;
     std::optional<blocking_job<F>> rest_;
 };
@@ -125,6 +134,8 @@ public:
     }
     T call(const std::stop_token& token) { return job_->call(token); }
     task<T>& coroutine() noexcept { return job_->coroutine(); }
+    bool runs_again() const noexcept { return job_ && job_->runs_again(); }
+    bool blocks() const noexcept { return job_ && job_->blocks(); }
 
 private:
     std::unique_ptr<detail::erased_job<T>> job_;

@@ -34,7 +34,7 @@ template <class P, class Runner>
 auto start(executor& ex, P&& source, Runner runner, const options& settings) {
     using typed = typed_source<puller_of_t<P>, Runner>;
     using stream = typename typed::stream;
-    auto state = std::make_unique<typed>(std::forward<P>(source), std::move(runner), settings.measure);
+    auto state = std::make_unique<typed>(std::forward<P>(source), std::move(runner), settings);
     state->core.emplace(ex, settings, *state);
     return stream(std::move(state));
 }
@@ -68,7 +68,8 @@ auto as_completed(executor& ex, Source&& source, std::integral auto limit) {
 /// Runs f(input) for every input, and gives results that know their input: completed<T, In>::input().
 ///
 /// f is called where the task runs, by several threads at once, with an lvalue of the input unless it takes only an rvalue,
-/// and with the stream's std::stop_token behind it if it takes one. The input lives until the result is taken.
+/// and with the std::stop_token behind it if it takes one: the stream's, or the task's own under options::task_timeout. The
+/// input lives until the task has ended and the result is taken.
 template <producer Inputs, class F>
 auto as_completed(executor& ex, Inputs&& inputs, F f, options settings) {
     using element = producer_element_t<Inputs>;

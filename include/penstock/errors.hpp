@@ -15,7 +15,8 @@ struct PENSTOCK_EXPORT stopped : std::exception {
     const char* what() const noexcept override;
 };
 
-/// Thrown once by next() when options::deadline has passed before the stream was over.
+/// Thrown once by next() when options::deadline has passed before the stream was over. And the error of a task that took
+/// longer than options::task_timeout.
 struct PENSTOCK_EXPORT timed_out : std::exception {
     const char* what() const noexcept override;
 };

@@ -10,8 +10,9 @@
 namespace penstock {
 inline namespace v0 {
 
-/// What a stream calls for every task: on_start(), and when the task has ended on_finish() or on_error(). Derive from
-/// it, and give options::observer its address. A task that is dropped is not told of. One that fails before it runs,
+/// What a stream calls for every task: on_start(), and when the task has ended on_finish() or on_error(); so for every
+/// attempt, if options::retry runs it again. One that times out is told of when its time is up, on another thread. Derive
+/// from it, and give options::observer its address. A task that is dropped is not told of. One that fails before it runs,
 /// because it is too heavy or because moving it into the stream threw, is told of by on_error() alone. (One in a stream
 /// of any_jobs that was to block, and finds the stream stopped before it has a thread, is dropped between on_start()
 /// and on_error().)

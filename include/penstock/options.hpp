@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <optional>
 #include <stop_token>
 
@@ -29,6 +31,26 @@ enum class on_error {
     stop,   ///< fail fast: stop pulling, drop what has not started, wait for the rest, throw the first error
 };
 
+/// How a job that fails is run again. Its element, or input, is kept for that; a function is called anew each time.
+///
+/// Before the n-th further attempt it waits first_delay * factor^(n-1), give or take the share `jitter` of that, at
+/// random, and no longer than max_delay. Meanwhile it holds no place under options::limit, no permit of a gate and no
+/// thread; it counts towards limit + buffer. Then it goes before whatever has not been pulled.
+struct retry_policy {
+    /// How often a job may be run in all. 0 is std::invalid_argument.
+    unsigned attempts = 3;
+    /// Negative ones are std::invalid_argument; nanoseconds::max() means never.
+    std::chrono::nanoseconds first_delay = std::chrono::milliseconds(100);
+    std::chrono::nanoseconds max_delay = std::chrono::minutes(1);
+    /// Less than 1 is std::invalid_argument.
+    double factor = 2;
+    /// Outside of [0, 1] it is std::invalid_argument.
+    double jitter = 0.1;
+    /// Whether to run a job again that has thrown this; empty: whatever it was. One that throws says no. Called for each
+    /// failure that leaves an attempt, by several threads at once.
+    std::function<bool(std::exception_ptr)> again = {};
+};
+
 /// A plain value, read once when the stream is made.
 struct options {
     /// How many tasks may be in flight: admitted and not ended. Exact. Must be given; 0 is std::invalid_argument.
@@ -42,6 +64,13 @@ struct options {
     penstock::on_error on_error = on_error::yield;
     /// Asks the stream to stop, as completion_stream::request_stop() does.
     std::stop_token stop = {};
+    /// How long a task may take, from its own start (its attempt's, if it is run again). Then its result is delivered:
+    /// the error timed_out. Its own stop token is triggered; it sleeps no more, nor waits for a completion_source. It
+    /// keeps its place under `limit`, and its permits, until it has really ended; what it comes to then is nobody's.
+    /// Each task has a stop token of its own for that, and shares its input with its result: so it must not change it.
+    /// Zero: nothing ends in time. Negative: std::invalid_argument. Cost: some 300 ns and a few allocations a task; each
+    /// task is started by itself.
+    std::optional<std::chrono::steady_clock::duration> task_timeout = {};
     /// When next() stops waiting, for the whole stream. Results that are ready are delivered first. One that has passed
     /// already is legal. No task is helped with while a deadline is set, except inside a task.
     std::optional<std::chrono::steady_clock::time_point> deadline = {};
@@ -50,6 +79,12 @@ struct options {
     std::size_t max_weight = unlimited;
     /// A further gate, shared with other streams; it must outlive them. See gate.
     gate* shared = nullptr;
+    /// Run a job again that throws, see retry_policy. What is delivered is the last outcome; completed<T>::attempts()
+    /// tells how often it ran. What ends as `stopped` is not run again, nor is anything after a stop: what waits then is
+    /// delivered with its last error. A job that can not be run twice, such as a task<T> or a function of rvalues, is
+    /// std::invalid_argument; in an any_job, such a one and every coroutine is run once. Cost: some 100 ns a task more;
+    /// each task is started by itself.
+    std::optional<retry_policy> retry = {};
     /// Is told of every task's start and end; it must outlive the stream.
     stream_observer* observer = nullptr;
     /// A consumer that waits in next() may run short tasks (and the producer) itself; then this_worker() is SIZE_MAX in

@@ -259,8 +259,8 @@ private:
 }  // namespace detail
 
 /// co_await sleep_until(time): waits, without a thread, until then at the earliest. Throws `stopped`, without waiting
-/// any longer, if the stream is asked to stop. Cost: no memory beyond the frame; the timer's thread is made by the
-/// first.
+/// any longer, if the stream is asked to stop, or when the task's time is up. Cost: no memory beyond the
+/// frame; the timer's thread is made by the first.
 template <class Duration>
 auto sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> time) {
     return detail::sleep_request{detail::saturating_time(time).time_since_epoch().count()};
@@ -276,7 +276,7 @@ auto sleep_for(std::chrono::duration<R, P> patience) {
 /// co_await yield(): lets other tasks that are ready run first.
 inline auto yield() noexcept { return detail::yield_awaiter(); }
 
-/// co_await current_stop_token(): the stream's. Does not wait.
+/// co_await current_stop_token(): the stream's, or the task's own where options::task_timeout is set. Does not wait.
 inline auto current_stop_token() noexcept { return detail::token_awaiter(); }
 
 /// co_await run_blocking(f, args...): calls f(args...) on a thread that may block, and gives what it returns or throws;

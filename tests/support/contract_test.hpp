@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,13 @@ protected:
         settings.order = GetParam().order;
         settings.help = GetParam().help;
         return settings;
+    }
+    /// Notes what is delivered: each task once, in the order that was asked for.
+    void note(std::set<std::size_t>& seen, std::size_t index) const {
+        if (in_order()) {
+            EXPECT_EQ(index, seen.size());
+        }
+        EXPECT_TRUE(seen.insert(index).second) << "delivered twice: " << index;
     }
 
     penstock::executor ex{GetParam().workers};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// How tests wait: for a condition, with a generous bound, and never for a length of time.
+/// How tests wait: for a condition, with a generous bound; for a length of time only where something must not happen.
 #pragma once
 
 #include <algorithm>
@@ -39,6 +39,9 @@ bool eventually(Condition condition) {
     }
     return true;
 }
+
+/// Time for what must not happen; nothing depends on its length but what a fault would show.
+inline void let_it_go_wrong(std::chrono::nanoseconds time) { std::this_thread::sleep_for(time); }
 
 /// Holds whoever comes until it is opened.
 class latch {

@@ -29,7 +29,8 @@ struct PENSTOCK_EXPORT task_root {
     /// Runs the task from this frame on, until it waits or ends; it may be gone then. Not on top of itself.
     void resume(std::coroutine_handle<> frame) noexcept;
 
-    std::stop_token token() const noexcept;
+    /// The stream's, or the task's own if it may time out.
+    std::stop_token token() noexcept;
 
     stream_engine* engine = nullptr;
     turn* now = nullptr;  ///< of the thread that runs it

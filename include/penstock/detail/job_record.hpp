@@ -2,6 +2,7 @@
 /// A record with all that one task needs.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <stop_token>
@@ -60,6 +61,13 @@ struct alignas(64) job_record : result_record<T, std::conditional_t<Runner::keep
     void destroy_task() noexcept {
         destroy_rest();
         if constexpr (!Runner::keeps_input) destroy_element();
+    }
+    /// An attempt begins: it is over with what became of the one before.
+    void begin_attempt(std::chrono::nanoseconds start) noexcept {
+        if (!this->again) return;
+        this->clear();
+        this->again = false;
+        this->elapsed = start;
     }
     void set_error(std::exception_ptr why) noexcept {
         this->error.construct(std::move(why));

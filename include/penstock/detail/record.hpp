@@ -20,6 +20,7 @@ enum class stage : std::uint8_t {
     running,   ///< owned by the thread that runs it
     finished,  ///< has an outcome; owned by the pump's outbox, then by the completion queue, then by the consumer
     dropped,   ///< will never run; owned as if finished
+    overdue,   ///< submission order: another record is delivered in its stead; its task still runs
 };
 
 enum class outcome : std::uint8_t {
@@ -46,8 +47,14 @@ struct record {
     bool permitted : 1 = false;      ///< it holds permits of the stream's gates
     bool borrowed : 1 = false;       ///< some of them were lent by the task that waits for the stream
     bool told : 1 = false;           ///< the observer knows that it has started
+    bool retried : 1 = false;        ///< it has failed before, and was kept to be run again
+    bool again : 1 = false;          ///< its outcome is that of an earlier attempt, and the next has not begun
+    bool shares_input : 1 = false;   ///< the input lies outside, where a result may share it
+    bool stands_in : 1 = false;      ///< for the record of a task that still runs
 
     bool failed() const noexcept { return outcome > detail::outcome::value; }
+    /// Before it is run: it has not failed for good already.
+    bool runs() const noexcept { return outcome == detail::outcome::none || again; }
 };
 
 /// The part that a completed<T, In> is made from.

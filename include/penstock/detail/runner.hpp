@@ -10,6 +10,12 @@
 
 namespace penstock::inline v0::detail {
 
+/// Whether a job that is handed over can be run twice. Of an any_job, it tells itself.
+template <class Job>
+inline constexpr bool handed_runs_again = is_any_job<Job>;
+template <class F>
+inline constexpr bool handed_runs_again<blocking_job<F>> = callable_with<F&>;
+
 /// What a call R of a job or of a function amounts to. `result` is the T of the stream; `rest` what is still to be run,
 /// on a thread that may block or as a coroutine: void if the call was all.
 template <class R>
@@ -50,6 +56,8 @@ struct run_element {
     static constexpr bool keeps_input = false;
     template <class Job>
     static constexpr bool wants_token = takes_token<job_call_t<Job>>;
+    template <class Job>
+    static constexpr bool runs_again = callable_with<Job&>;
 
     template <class Job>
     decltype(auto) operator()(Job& job, const std::stop_token& token) {
@@ -64,6 +72,8 @@ struct hand_over_element {
     static constexpr bool keeps_input = false;
     template <class Job>
     static constexpr bool wants_token = false;
+    template <class Job>
+    static constexpr bool runs_again = handed_runs_again<Job>;
 
     template <class Job>
     Job operator()(Job& job, const std::stop_token&) {
@@ -84,6 +94,8 @@ struct run_function {
     static constexpr bool keeps_input = true;
     template <class In>
     static constexpr bool wants_token = takes_token<F&, input_call_t<F, In>>;
+    template <class In>
+    static constexpr bool runs_again = callable_with<F&, In&>;
 
     template <class In>
     decltype(auto) operator()(In& input, const std::stop_token& token) {

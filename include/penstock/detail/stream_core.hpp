@@ -49,12 +49,20 @@ public:
     virtual bool pull(record& into) = 0;
     /// Runs an admitted record's task and leaves an outcome in it. All that the task itself held is destroyed.
     virtual void run(record& task) noexcept = 0;
-    /// For a source that `launches`, in place of run(): runs what may run on a worker, leaves the rest to others.
-    virtual launched launch(record& task) noexcept;
+    /// In place of run(), where tasks may end elsewhere or not for good: runs what may run on a worker, leaves the rest
+    /// to others.
+    /// `own`: the task's token, if it has one of its own.
+    virtual launched launch(record& task, const std::stop_token* own) noexcept;
+    /// Whether launch() is going to leave the task to a thread that may block, so that it starts there.
+    virtual bool starts_elsewhere(const record& task) const noexcept;
     /// Runs the rest of what launch() called blocking, and leaves an outcome. All that the task held is destroyed.
-    virtual void run_blocking(record& task) noexcept;
-    /// The same for a rest that can not be run.
-    virtual void fail(record& task, std::exception_ptr why) noexcept;
+    virtual void run_blocking(record& task, const std::stop_token* own) noexcept;
+    /// The same for what can not be run; or in place of the outcome that it has.
+    virtual void fail(record& task, std::exception_ptr why, std::chrono::nanoseconds elapsed = {}) noexcept;
+    /// Leaves an error as the outcome of a vacant record: `why`, or one that carries the input of the task, which still
+    /// runs.
+    virtual void time_out(const record& running, record& stand_in, std::exception_ptr why,
+                          std::chrono::nanoseconds elapsed) noexcept;
     /// What the frames of a coroutine share, and its outermost frame.
     virtual task_root* root_of(record& task) noexcept;
     virtual std::coroutine_handle<> frame_of(record& task) noexcept;
@@ -64,6 +72,10 @@ public:
     virtual void settle(record& task) noexcept;
     /// What carries the record to the blocking lane.
     virtual blocking_ticket* ticket_of(record& task) noexcept;
+    /// Whether a task that has failed can be run again. Set `retries` for that: then a task that has failed keeps what
+    /// it needs until release() destroys it, or launch() is called again.
+    virtual bool runs_again(const record& task) const noexcept;
+    virtual void release(record& task) noexcept;
     /// Destroys whatever a record still holds: a task that never ran, or a result that nobody takes.
     virtual void discard(record& task) noexcept = 0;
     /// What the task weighs at a gate.
@@ -77,6 +89,10 @@ public:
     bool launches = false;
     /// And if all of them are for threads that may block, beyond the function that gives them.
     bool blocks = false;
+    /// Set by the typed part: what has failed is kept. All tasks are launched then.
+    bool retries = false;
+    /// Set by the typed part: tasks have tokens of their own, and inputs that can be shared. All are launched then.
+    bool times_out = false;
     /// Set by the typed part: tasks may weigh other than 1.
     bool weighs = false;
     /// Set by the typed part: pull() may block, and is to be called on a thread that may.
@@ -86,6 +102,9 @@ public:
     /// And the feed that it pulls from, if it is one. Then pull() is called only when something is there.
     feed_core* fed = nullptr;
 };
+
+/// Throws std::invalid_argument: jobs that can not be run twice are to be.
+[[noreturn]] PENSTOCK_EXPORT void refuse_retry();
 
 /// Throws std::invalid_argument: the weight of a job was given as this negative number.
 [[noreturn]] PENSTOCK_EXPORT void refuse_negative(std::size_t weight);
@@ -110,6 +129,8 @@ public:
     /// ended the stream early. The record must be given back with taken() when its content has been moved out.
     record* next(const wait_until& wait);
     void taken(record& done) noexcept;
+    /// How often the task of a record that was `retried` has run.
+    unsigned attempts(const record& done) const noexcept;
     /// A record's value could not be moved out: it failed after all. Returns whether that ends the stream, so that the
     /// error is to be thrown by a later next() and not delivered.
     bool fail_in_transit(const record& done, std::exception_ptr error) noexcept;

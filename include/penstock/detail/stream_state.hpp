@@ -5,6 +5,7 @@
 #include <atomic>
 #include <optional>
 #include <stdexcept>
+#include <type_traits>
 
 #include <penstock/completed.hpp>
 #include <penstock/detail/record.hpp>
@@ -22,6 +23,9 @@ public:
     sync::atomic<bool> async_consumer{false};  ///< a coroutine is in async_next()
     std::optional<stream_core> core;
 
+    /// Of a record whose input lies outside.
+    virtual std::add_pointer_t<In> shared_input_of(const record&) noexcept { return nullptr; }
+
     /// The same by a consumer that is no coroutine.
     void take_here(const wait_until& wait, std::optional<completed<T, In>>& into) {
         if (async_consumer.load(std::memory_order_relaxed)) {
@@ -35,12 +39,26 @@ public:
         into.reset();
         while (record* done = core->next(wait)) {
             auto& typed = static_cast<result_record<T, In>&>(*done);
-            into.emplace(typed);
+            unsigned attempts = 1;
+            if (typed.retried) [[unlikely]]
+                attempts = core->attempts(typed);
+            into.emplace(typed, attempts, input_of(typed));
             const bool lost = !typed.failed() && !into->has_value() && core->fail_in_transit(*done, into->error());
             discard(*done);
             core->taken(*done);
             if (!lost) return;
             into.reset();
+        }
+    }
+
+private:
+    std::add_pointer_t<In> input_of(result_record<T, In>& done) noexcept {
+        if constexpr (std::is_void_v<In>) {
+            return nullptr;
+        } else {
+            if (done.shares_input) [[unlikely]]
+                return shared_input_of(done);
+            return done.holds_element ? &done.input.get() : nullptr;
         }
     }
 };
