@@ -4,12 +4,14 @@
 ///
 /// An executable of its own, because it replaces operator new, and malloc where no sanitizer owns it.
 #include <atomic>
+#include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
 #include <optional>
 #include <system_error>
+#include <vector>
 
 #include "stress/support.hpp"
 
@@ -197,6 +199,26 @@ TEST_F(AllocationFailure, AStreamWhoseThreadsHaveToBeMadeEndsWhicheverAllocation
             }
             EXPECT_TRUE(result.threw || result.values + result.errors == n) << "k " << k;
             if (testing::Test::HasFailure()) return;
+        }
+    }
+}
+
+/// Tasks are run again, have stop sources of their own, and share their inputs.
+TEST_F(AllocationFailure, AStreamOfTimedAttemptsEndsWhicheverAllocationFails) {
+    constexpr std::size_t n = 20;
+    std::vector<std::atomic<unsigned>> runs(n);
+    const auto every_other_fails = [&](std::size_t i) {
+        if (i % 3 == 0 && runs[i]++ % 2 == 0) throw i;
+        return i;
+    };
+    for (const std::size_t limit : {1U, 7U}) {
+        for (const penstock::order order : {penstock::order::completion, penstock::order::submission}) {
+            const long needed = sweep(2, n, every_other_fails,
+                                      {.limit = limit,
+                                       .order = order,
+                                       .task_timeout = std::chrono::hours(1),
+                                       .retry = penstock::retry_policy{.first_delay = std::chrono::microseconds(1)}});
+            EXPECT_GT(needed, 0);
         }
     }
 }
