@@ -46,7 +46,7 @@ bool gate_side::passes(const gate_core& asked) const noexcept {
 }
 
 gate_side::gate_side(stream_engine& stream, const options& settings, gate_core* shared)
-    : gate(shared), place(stream, (shared ? shared->gates() : 0) + 1), retry(stream, alarm::purpose::gate) {
+    : gate(shared), place(stream, (shared ? shared->gates() : 0) + 1), asks_again(stream, alarm::purpose::gate) {
     if (settings.max_weight != unlimited) gate = &own.emplace(gate_limits{.weight = settings.max_weight}, shared);
 }
 
@@ -148,11 +148,11 @@ bool stream_engine::ask_at(clock::time_point when) noexcept {
     gate_side& side = *gate_;
     if (when == clock::time_point::max()) return true;
     // If it is going off, then after `waits` was set: so it has the stream ask again.
-    if (side.retry_is_set.load() && (side.retry.until <= when || !lane_->timing().cancel(side.retry))) return true;
-    side.retry.until = when;
-    side.retry_is_set.store(true);
-    if (lane_->timing().set(side.retry)) return true;
-    side.retry_is_set.store(false);
+    if (side.asks_again_is_set.load() && (side.asks_again.until <= when || !lane_->timing().cancel(side.asks_again))) return true;
+    side.asks_again.until = when;
+    side.asks_again_is_set.store(true);
+    if (lane_->timing().set(side.asks_again)) return true;
+    side.asks_again_is_set.store(false);
     return false;
 }
 
@@ -206,7 +206,7 @@ void stream_engine::close_gate() noexcept {
     drop_own();
     while (side.turn.exchange(true)) std::this_thread::yield();  // its holder waits for nobody
     give_up_at_gate();
-    lane_->timing().cancel(side.retry);
+    lane_->timing().cancel(side.asks_again);
 }
 
 /// Whether the consumer is a task that has permits to lend. Then it is the lender from now on.

@@ -80,7 +80,7 @@ ticket_owner* alarm::owner() const noexcept { return &engine; }
 /// On the timers' thread, which runs nothing of the user's. The stream may be gone when the alarm is ready.
 void stream_engine::go_off(alarm& due) noexcept {
     if (due.why == alarm::purpose::gate) {
-        gate_->retry_is_set.store(false);
+        gate_->asks_again_is_set.store(false);
         return gate_opened_and_release();
     }
     if (due.why == alarm::purpose::retry) return retry_is_due_and_release();

@@ -127,8 +127,8 @@ struct gate_side {
     sync::atomic<record*> again{nullptr};
     sync::atomic<bool> waits{false};  ///< the first of what was pulled has been refused, and nothing has changed since
     sync::atomic<bound_by> why{bound_by::gate};
-    alarm retry;
-    sync::atomic<bool> retry_is_set{false};  ///< from being set until it has gone off, or was taken back
+    alarm asks_again;
+    sync::atomic<bool> asks_again_is_set{false};  ///< from being set until it has gone off, or was taken back
 
     // --- the task that takes the stream's results, if it has passed one of the same gates. Changed with the turn,
     // while the loan is settled.

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <functional>
+#include <exception>
 #include <optional>
 #include <random>
 #include <span>
@@ -64,8 +64,8 @@ public:
     record* take_due() noexcept;
 
     // --- whoever finds that the stream ends
-    /// Those of them that wait, due or not, for which `given_up(record&)`; without slots. As many as there is room for;
-    /// returns how many. Cost: what it takes to look at all that wait.
+    /// Takes those that wait, due or not, and for which given_up(record&) says yes; without slots. As many as there is
+    /// room for; returns how many. Cost: a look at all that wait.
     template <class GivenUp>
     std::size_t take_given_up(std::span<record*> into, GivenUp given_up) noexcept {
         const sync::lock_guard guard(mutex_);

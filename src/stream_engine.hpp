@@ -172,7 +172,7 @@ private:
     bool end_in_time(record& task) noexcept;
     void finish_expired(record& task, bool repeated) noexcept;
     void end_overdue(record& task) noexcept;
-    void deliver_stand_in(const record& of, record& stand_in) noexcept;
+    void deliver_stand_in(record& of, record& stand_in) noexcept;
     void expire_tasks() noexcept;
     bool keep_spares() noexcept;
     bool any_overdue() const noexcept { return timeouts_ && timeouts_->any_overdue(); }

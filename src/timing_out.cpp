@@ -112,11 +112,11 @@ void stream_engine::expire_tasks() noexcept {
 }
 
 /// As land_for_good(), for a task that goes on running. In submission order its own record keeps its place.
-void stream_engine::deliver_stand_in(const record& of, record& stand_in) noexcept {
+void stream_engine::deliver_stand_in(record& of, record& stand_in) noexcept {
     settle_error(stand_in);
     if (attention_.load() & failing && !in_order_ && first_failed_.load() != &stand_in) stand_in.late = true;
     if (in_order_) {
-        publish_landed(const_cast<record&>(of), stage::overdue);
+        publish_landed(of, stage::overdue);
     } else {
         publish_landed(stand_in, stage::finished);
     }

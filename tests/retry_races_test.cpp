@@ -41,6 +41,7 @@ using support::latch;
 using support::let_it_go_wrong;
 using support::meter;
 using support::number;
+using support::opened_at_last;
 using support::source;
 using support::test_error;
 using support::tracked;
@@ -60,18 +61,6 @@ class RetryInOrder : public support::retry_test {};
 INSTANTIATE_TEST_SUITE_P(, RetryInOrder,
                          ::testing::ValuesIn(support::settings_with(support::in_submission_order, support::help)),
                          support::name_of_setting);
-
-/// To be declared after the stream whose tasks, or whose producer, wait for it.
-class opened_at_last {
-public:
-    explicit opened_at_last(latch& closed) : closed_(closed) {}
-    opened_at_last(const opened_at_last&) = delete;
-    opened_at_last& operator=(const opened_at_last&) = delete;
-    ~opened_at_last() { closed_.open(); }
-
-private:
-    latch& closed_;
-};
 
 /// Counts what it is told of.
 struct tally final : penstock::stream_observer {

@@ -38,6 +38,7 @@ using support::is_timed_out;
 using support::latch;
 using support::let_it_go_wrong;
 using support::mark;
+using support::opened_at_last;
 using support::released_at_last;
 using support::soon;
 using support::stubborn;
@@ -45,18 +46,6 @@ using support::test_error;
 using support::timed_out;
 using support::tracked;
 using support::value;
-
-/// To be declared after the stream whose tasks, or whose user code, wait for it.
-class opened_at_last {
-public:
-    explicit opened_at_last(latch& closed) : closed_(closed) {}
-    opened_at_last(const opened_at_last&) = delete;
-    opened_at_last& operator=(const opened_at_last&) = delete;
-    ~opened_at_last() { closed_.open(); }
-
-private:
-    latch& closed_;
-};
 
 /// The position of the task that threw it; -1 if it was nothing that a task throws.
 long thrower_of(const std::exception_ptr& error) {

@@ -69,7 +69,7 @@ public:
     std::size_t index() const noexcept { return index_; }
     /// What the result belongs to; of a task that was timed out, the object that it may still be reading. Throws
     /// std::logic_error if putting the element into the stream threw: then there is none. Cost: nothing; of a task that
-    /// was timed out some microseconds.
+    /// was timed out about a microsecond.
     std::add_lvalue_reference_t<const In> input() const
         requires(!std::is_void_v<In>)
     {

@@ -68,7 +68,7 @@ struct options {
     /// the error timed_out. Its own stop token is triggered; it sleeps no more, nor waits for a completion_source. It
     /// keeps its place under `limit`, and its permits, until it has really ended; what it comes to then is nobody's.
     /// Each task has a stop token of its own for that, and shares its input with its result: so it must not change it.
-    /// Zero: nothing ends in time. Negative: std::invalid_argument. Cost: some 300 ns and a few allocations a task; each
+    /// Zero: nothing ends in time. Negative: std::invalid_argument. Cost: some 500 ns and a few allocations a task; each
     /// task is started by itself.
     std::optional<std::chrono::steady_clock::duration> task_timeout = {};
     /// When next() stops waiting, for the whole stream. Results that are ready are delivered first. One that has passed
@@ -82,7 +82,7 @@ struct options {
     /// Run a job again that throws, see retry_policy. What is delivered is the last outcome; completed<T>::attempts()
     /// tells how often it ran. What ends as `stopped` is not run again, nor is anything after a stop: what waits then is
     /// delivered with its last error. A job that can not be run twice, such as a task<T> or a function of rvalues, is
-    /// std::invalid_argument; in an any_job, such a one and every coroutine is run once. Cost: some 100 ns a task more;
+    /// std::invalid_argument; in an any_job, such a one and every coroutine is run once. Cost: some 40 ns a task more;
     /// each task is started by itself.
     std::optional<retry_policy> retry = {};
     /// Is told of every task's start and end; it must outlive the stream.

@@ -93,6 +93,19 @@ private:
     std::size_t met_ = 0;
 };
 
+/// Opens a latch at the end of its life, whatever has failed: to be declared after the stream whose tasks, or whose
+/// producer, wait for it.
+class opened_at_last {
+public:
+    explicit opened_at_last(latch& closed) : closed_(closed) {}
+    opened_at_last(const opened_at_last&) = delete;
+    opened_at_last& operator=(const opened_at_last&) = delete;
+    ~opened_at_last() { closed_.open(); }
+
+private:
+    latch& closed_;
+};
+
 /// Adds up the weights of those who are inside. Shares no code with the library. The sum and its maximum are one word:
 /// whoever sees a sum sees a maximum that is no less.
 class meter {
