@@ -3,15 +3,18 @@
 # Installs the Debian packages that are missing, and says nothing if none is.
 #   tools/deps.sh build    what the library and the program need
 #   tools/deps.sh check    those, and what the tests need (the default)
+#   tools/deps.sh compare  those, and what tools/compare.sh needs; not Go, which takes part where it is
 set -eu -o pipefail
 
 packages=(g++ cmake ninja-build pkg-config libtbb-dev libconcurrentqueue-dev libfmt-dev libssl-dev)
+for_tests=(meson python3 libgtest-dev libbenchmark-dev clang-16 libclang-rt-16-dev doxygen groff-base strace
+    libasio-dev libcurl4-openssl-dev nginx-light)
 case ${1:-check} in
 build) ;;
-check) packages+=(meson python3 libgtest-dev libbenchmark-dev clang-16 libclang-rt-16-dev doxygen groff-base strace
-    libasio-dev libcurl4-openssl-dev nginx-light) ;;
+check) packages+=("${for_tests[@]}") ;;
+compare) packages+=("${for_tests[@]}" gnuplot-nox parallel) ;;
 *)
-    echo "usage: tools/deps.sh [build|check]" >&2
+    echo "usage: tools/deps.sh [build|check|compare]" >&2
     exit 2
     ;;
 esac
