@@ -210,8 +210,7 @@ void stream_engine::close_gate() noexcept {
 }
 
 /// Whether the consumer is a task that has permits to lend. Then it is the lender from now on.
-bool stream_engine::lends() noexcept {
-    if (!gate_) return false;
+bool stream_engine::lends_to_gate() noexcept {
     const task_frame* frame = task_frame::innermost();
     if (!frame || !frame->task() || !frame->task()->permitted) return false;
     gate_side& side = *gate_;

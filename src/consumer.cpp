@@ -21,11 +21,8 @@ long coarse_tick() noexcept {
 
 }  // namespace
 
-record* stream_engine::next(const wait_until& wait) {
+record* stream_engine::next_of_all(const wait_until& wait) {
     const bool lent = lends();
-    if (own_ && own_in_a_row_ < own_tasks_in_a_row && !lent) {
-        if (record* found = run_own_task(wait)) return found;
-    }
     if (concluded_) return nullptr;
     const bool nested = task_frame::innermost() || on_worker_thread();
     const bool may_help = nested ? wait.may_wait : wait.may_help && help_ && !deadline_;
@@ -60,35 +57,62 @@ record* stream_engine::next(const wait_until& wait) {
 
 /// The short way, while the consumer helps with tiny tasks: the next of those it has pulled itself, if nothing else is
 /// to be done. A look around only after every few of them.
-record* stream_engine::run_own_task(const wait_until& wait) noexcept {
-    const bool calm = !(attention_.load() & (stopping | failing | places_idle)) && !ready_first_ && !deadline_ &&
-                      (in_order_ || !published_more());
-    if (!calm || !help_ || !wait.may_help || !short_tasks() || own_->approx_unstarted() == 0) return nullptr;
-    if (in_order_) {
-        if (record* found = take_in_submission_order()) return found;
-    }
-    const task_frame frame(*lane_, this);
-    record* task = own_->advance();
+record* stream_engine::run_own_task() noexcept {
+    if (attention_.load() & (stopping | failing | places_idle)) return nullptr;
+    if (in_order_) return run_own_task_in_order();
+    if (published_more()) return nullptr;
+    record* const task = own_->advance();
     if (!task) return nullptr;
-    start(*own_, *task);
-    if (in_order_) own_->has_unstarted();  // a section between the task's end and the look at attention_ (O2)
-    if (++own_in_a_row_ % 4 == 0) {
-        // The coarse clock costs little and ticks every few milliseconds: if it has, the next task is looked at
-        // closely.
-        const long tick = coarse_tick();
-        ticked_ = std::exchange(last_tick_, tick) != tick;
-        if (ticked_) own_in_a_row_ = own_tasks_in_a_row;
+    if (--own_run_left_ % 8 == 0) look_at_coarse_clock();
+    if (apart_) [[unlikely]]
+        return run_own_task_apart(*task);
+    {
+        const task_frame frame(*lane_, this);
+        source_.run(*task);
     }
-    if (attention_.load() != 0) [[unlikely]]
-        kick_if_idle();
-    if (in_order_) return take_in_submission_order();
-    if (task->outcome == outcome::value && !task->late) [[likely]]
-        return task;
-    add_ready(*task);
+    end_here<false>(*own_, *task);
+    order_end_of_own();  // as to room, taken() looks for who waits for it, at once
+    return deliverable(*task) ? task : put_off(*task);
+}
+
+record* stream_engine::run_own_task_apart(record& task) noexcept {
+    {
+        const task_frame frame(*lane_, this);
+        start(*own_, task);
+    }
+    return deliverable(task) ? &task : put_off(task);
+}
+
+/// It is looked at closely, and what it was to hold up goes first.
+record* stream_engine::put_off(record& task) noexcept {
+    kick_if_idle();
+    add_ready(task);
     return nullptr;
 }
 
+record* stream_engine::run_own_task_in_order() noexcept {
+    if (record* found = take_in_submission_order()) return found;
+    record* const task = own_->advance();
+    if (!task) return nullptr;
+    if (--own_run_left_ % 8 == 0) look_at_coarse_clock();
+    {
+        const task_frame frame(*lane_, this);
+        start(*own_, *task);
+    }
+    order_end_of_own();
+    kick_if_idle();
+    return take_in_submission_order();
+}
+
+/// It costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
+void stream_engine::look_at_coarse_clock() noexcept {
+    const long tick = coarse_tick();
+    ticked_ = std::exchange(last_tick_, tick) != tick;
+    if (ticked_) own_run_left_ = 0;
+}
+
 void stream_engine::add_ready(record& done) noexcept {
+    own_run_left_ = 0;  // it goes before what could be run
     done.link.store(nullptr, std::memory_order_relaxed);
     if (ready_first_) {
         ready_last_->link.store(&done, std::memory_order_relaxed);
@@ -104,13 +128,6 @@ void stream_engine::kick_if_idle() noexcept {
     if (bits & puller_idle) call_puller();
     if (!(bits & places_idle)) return;
     if ((own_ && own_->approx_unstarted() > 0) || pullable()) kick();
-}
-
-void stream_engine::taken(record& done) noexcept {
-    vacate(done);
-    taken_.store(taken_.load(std::memory_order_relaxed) + 1);
-    if (attention_.load() & (places_idle | puller_idle)) [[unlikely]]
-        kick_if_idle();  // O2, with retire(), who found no room
 }
 
 /// `look`: also at what others have published since.
@@ -205,25 +222,6 @@ std::size_t stream_engine::pop_published() noexcept {
     for (std::size_t i = 0; i < count; ++i) __builtin_prefetch(found[i], 1);  // all at once, not one by one
     for (std::size_t i = 0; i < count; ++i) add_ready(*found[i]);
     return count;
-}
-
-/// Records are pushed first and counted then, so the consumer may have popped more than are counted.
-bool stream_engine::published_more() const noexcept {
-    return static_cast<std::ptrdiff_t>(published_.load() - dequeued_) > 0;  // O2, with publish()
-}
-
-void stream_engine::vacate(record& done) noexcept {
-    if (done.stands_in) [[unlikely]] {
-        done.stands_in = false;
-        give_back(done);
-    } else if (!in_order_) {
-        give_back(done);
-    }
-}
-
-void stream_engine::give_back(record& vacant) noexcept {
-    vacant.state.store(stage::vacant, std::memory_order_relaxed);
-    records_.give(vacant);
 }
 
 }  // namespace penstock::inline v0::detail

@@ -33,8 +33,11 @@ bool stream_engine::help(bool nested) noexcept {
         return false;
     }
     if (!own_ && !(own_ = make_pump(max_pumps_))) return false;
+    if (!left_over) own_->lock.set_biased(tiny_to_run_ && may_be_biased_);
     const task_frame frame(*lane_, this);
-    const auto begin = clock::now();
+    // Where tiny tasks have been the rule one batch in a few will tell, or the coarse clock, that they no longer are.
+    const bool timed = left_over || !own_->lock.is_biased() || ++untimed_batches_ % batches_for_a_look == 0;
+    const auto begin = timed ? clock::now() : last_look_;
     const bool found = left_over || (trusted ? find_work(*own_, begin) : steal(*own_));
     if (!found) return nested && help_descendant();
     const std::uint32_t count = std::max(own_->approx_unstarted(), 1U);
@@ -42,17 +45,17 @@ bool stream_engine::help(bool nested) noexcept {
     if (!task) return false;
     kick_if_idle();  // what it has just taken over, nobody may have seen while it was under way
     // In a run of tiny tasks one clock reading will do for all of them, if it tells that they were.
-    const bool tiny = left_over && begin - std::exchange(last_look_, begin) < tiny_run;
+    const bool tiny = !timed || (left_over && begin - std::exchange(last_look_, begin) < tiny_run);
     const auto pulled = tiny || left_over ? begin : clock::now();
     start(*own_, *task);
-    if (in_order_) own_->has_unstarted();  // a section between the task's end and the look at attention_ (O2)
-    own_in_a_row_ = 0;
+    order_end_of_own();
     if (!tiny) {
         const auto each = (pulled - begin) / count + (clock::now() - pulled);
         adapt(*own_, each * own_->batch, own_->batch);
     }
     kick_if_idle();
     if (!in_order_ && !launches_) add_ready(*task);
+    own_run_left_ = help_ && !deadline_ && short_tasks() ? own_tasks_in_a_row : 0;
     if (std::exchange(own_->owes_loan, false)) return_loan();
     return true;
 }

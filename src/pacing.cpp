@@ -40,7 +40,7 @@ bool preempted_since_last_asked() noexcept {
 void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
     if (tasks == 0) return;
     judge(spent, tasks);
-    if (at.number == max_pumps_) {
+    if (is_own(at)) {
         tiny_to_run_.count(spent < tiny_to_run * tasks);
     } else {
         tiny_to_take_.count(spent < tiny_to_take * tasks);

@@ -8,14 +8,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <utility>
 
 #include <penstock/detail/record.hpp>
 #include <penstock/detail/sync.hpp>
 
+#include "batch_lock.hpp"
 #include "ready_list.hpp"
-#include "spin_lock.hpp"
 
 namespace penstock::inline v0::detail {
 
@@ -34,7 +33,8 @@ class stream_engine;
 struct alignas(64) pump final : ticket {
     static constexpr std::uint32_t capacity = 64;
 
-    using section = std::lock_guard<sync::spin_lock>;
+    using owner_section = sync::batch_lock::owner_section;
+    using visitor_section = sync::batch_lock::visitor_section;
 
     pump(stream_engine& stream, std::size_t position, bool fills_outbox) noexcept
         : engine(stream), number(position), has_outbox(fills_outbox) {}
@@ -61,7 +61,7 @@ struct alignas(64) pump final : ticket {
     bool watching = false;
     std::chrono::steady_clock::time_point next_watch{};
 
-    alignas(64) sync::spin_lock lock;
+    alignas(64) sync::batch_lock lock;
     sync::atomic<std::uint32_t> published{0};
     sync::atomic<std::uint32_t> finished{0};
     sync::atomic<std::uint32_t> head{0};
@@ -74,7 +74,7 @@ struct alignas(64) pump final : ticket {
     // --- owner
     /// Ends the record that was handed out last, if any, and hands out the next; null when the batch is used up.
     record* advance() noexcept {
-        const section guard(lock);
+        const owner_section guard(lock);
         const std::uint32_t at = hint(head);
         set(finished, at);
         if (!has_outbox) set(published, at);
@@ -84,11 +84,11 @@ struct alignas(64) pump final : ticket {
     }
     /// Begins a new batch. The last one must be used up and published.
     void clear() noexcept {
-        const section guard(lock);
+        const owner_section guard(lock);
         for (auto* position : {&published, &finished, &head, &tail}) set(*position, 0);
     }
     void append(record& pulled) noexcept {
-        const section guard(lock);
+        const owner_section guard(lock);
         const std::uint32_t at = hint(tail);
         assert(at < capacity);
         items[at] = &pulled;
@@ -96,14 +96,14 @@ struct alignas(64) pump final : ticket {
     }
     /// Begins a new batch, of these.
     void begin(record* const* pulled, std::size_t count) noexcept {
-        const section guard(lock);
+        const owner_section guard(lock);
         for (auto* position : {&published, &finished, &head}) set(*position, 0);
         std::copy_n(pulled, count, items.begin());
         set(tail, static_cast<std::uint32_t>(count));
     }
     /// Claims the outbox for the owner: items [first, second).
     std::pair<std::uint32_t, std::uint32_t> claim_outbox() noexcept {
-        const section guard(lock);
+        const owner_section guard(lock);
         const std::uint32_t from = hint(published);
         set(published, hint(finished));
         claimed += hint(finished) - from;
@@ -113,7 +113,7 @@ struct alignas(64) pump final : ticket {
     // --- anybody
     /// Exact, and more: whatever the owner does afterwards, it does knowing what the caller knew (O2).
     bool has_unstarted() noexcept {
-        const section guard(lock);
+        const visitor_section guard(lock);
         return hint(head) < hint(tail);
     }
     /// May be stale.
@@ -122,7 +122,7 @@ struct alignas(64) pump final : ticket {
 
     /// A thief takes the younger half of what has not started. Returns how many it stored at `into`.
     std::uint32_t steal(record** into) noexcept {
-        const section guard(lock);
+        const visitor_section guard(lock);
         const std::uint32_t end = hint(tail);
         const std::uint32_t from = hint(head) + (end - hint(head)) / 2;
         for (std::uint32_t at = from; at < end; ++at) *into++ = items[at];
@@ -132,7 +132,7 @@ struct alignas(64) pump final : ticket {
     /// The consumer takes the outbox, having taken all of what it knew to be `pushed`. If more has been claimed since,
     /// that comes first, and it gets nothing.
     std::uint32_t empty_outbox(record** into, std::size_t known_pushed) noexcept {
-        const section guard(lock);
+        const visitor_section guard(lock);
         if (claimed != known_pushed) return 0;
         const std::uint32_t from = hint(published);
         const std::uint32_t end = hint(finished);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What a pump does: take the producer's turn, pull a batch, run it, publish it. README.md has the protocol.
+/// What a pump does: find a batch, run it, publish it. README.md has the protocol.
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -37,68 +37,6 @@ bool stream_engine::find_work(pump& at, clock::time_point now) noexcept {
     return steal_stuck(at, now) || fill(at) || steal(at);
 }
 
-bool stream_engine::fill(pump& at) noexcept {
-    if (gate_) return fill_through_gate(at);
-    if (retry_ && resume(at)) return true;
-    if (pulls_elsewhere_) return fill_from_arrived(at);
-    bool begun = false;
-    return pull_some(batch_of(at), [&](record& pulled) {
-               if (!std::exchange(begun, true)) at.clear();
-               at.append(pulled);
-           }) > 0;
-}
-
-/// Takes the producer's turn if it is free, and pulls. Whoever has the turn pulls; nobody waits for it. Returns how many
-/// it were.
-template <class Put>
-std::size_t stream_engine::pull_some(std::size_t wanted, Put put) noexcept {
-    if (fed_ && fed_->size() == 0) return 0;
-    if (!open() || turn_.load(std::memory_order_relaxed) || turn_.exchange(true)) return 0;
-    if (deadline_ && clock::now() >= *deadline_) expire();
-    std::size_t count = 0;
-    if (open()) {
-        if (fed_) wanted = std::min(wanted, fed_->size());
-        if (gate_ && arrived_.unsettled() > 0) wanted = 0;  // nothing passes it, and one waits at most
-        const std::size_t most = std::min(wanted, room(wanted));
-        while (count < most) {
-            record* pulled = pull_record();
-            if (!pulled) break;
-            put(*pulled);
-            ++count;
-            // C12: the next pull may block. What has been pulled must not wait for it while somebody could run it.
-            if (attention_.load() & (places_idle | consumer_helps)) break;  // O2, with retire() and sleep()
-        }
-    }
-    turn_.store(false);
-    const std::uint32_t bits = attention_.load();
-    call_for_help(bits, 0);  // O2, with retire() and sleep(), who found the turn taken
-    if (fed_) {
-        end_drained_feed();
-        if (bits & (consumer_waits | consumer_dozes) && at_end_visible()) wake_consumer();
-    }
-    return count;
-}
-
-/// What is pulled waits in arrived_ until the gate lets it in: one, where that is not known to have room for more.
-bool stream_engine::fill_through_gate(pump& at) noexcept {
-    if (!pulls_elsewhere_ && arrived_.unsettled() == 0) {
-        const std::size_t wanted = std::min(batch_of(at), gate_->gate->batch());
-        const std::size_t pulled = pull_some(wanted, [&](record& each) { arrived_.append(each); });
-        if (pulled > 0 && attention_.load() & (stopping | failing)) wake_consumer();  // I5: it must look here again
-    }
-    return admit(at);
-}
-
-/// How many tasks the pump should take at once.
-std::size_t stream_engine::batch_of(const pump& at) const noexcept {
-    // C12: what is launched is launched before the next is pulled.
-    if (launches_) return 1;
-    if (gate_ && source_.weighs) return 1;
-    // The consumer that runs tiny tasks alone need not leave as much to others.
-    const bool alone = at.number == max_pumps_ && tiny_to_run_;
-    return std::min<std::size_t>(at.batch, alone ? std::max<std::size_t>(1, admission_.limit() / 2) : fair_share_);
-}
-
 /// There may be more to do than this thread can: tells those who could.
 void stream_engine::call_for_help(std::uint32_t bits, std::uint32_t unstarted) noexcept {
     if (bits & puller_idle) call_puller();
@@ -107,95 +45,6 @@ void stream_engine::call_for_help(std::uint32_t bits, std::uint32_t unstarted) n
     if (bits & places_idle) kick();
     // It sits on a worker of its own: no other thread may be left for the pump that was kicked.
     if (bits & consumer_nested) wake_consumer();
-}
-
-/// Holding the turn. Reserve, then pull: the caller has asked room(). Null if that gave nothing to be run.
-record* stream_engine::pull_record() noexcept {
-    if (!open()) return nullptr;
-    if (timeouts_ && !keep_spares()) return nullptr;
-    if (retry_ && (any_due() || !retry_->reserve())) return nullptr;
-    record* pulled = vacant_record();
-    if (!pulled) {
-        if (retry_) retry_->give_up_reserved();
-        return nullptr;
-    }
-    try {
-        if (!source_.pull(*pulled)) {
-            leave_unused(*pulled);
-            // One that was told to stop, and heeds that, has not come to its end: that it gives no more says nothing.
-            if (!(source_.pull_heeds_stop && attention_.load() & (stopping | failing))) end_source(nullptr);
-            return nullptr;
-        }
-    } catch (...) {
-        leave_unused(*pulled);
-        end_source(std::current_exception());
-        return nullptr;
-    }
-    const std::size_t index = pulled_.load(std::memory_order_relaxed);
-    pulled->index = index;
-    pulled->late = pulled->told = pulled->permitted = pulled->borrowed = pulled->retried = pulled->again = false;
-    pulled->link.store(nullptr, std::memory_order_relaxed);
-    pulled->state.store(stage::admitted, std::memory_order_release);                                   // O1
-    if (in_order_) std::exchange(order_last_, pulled)->link.store(pulled, std::memory_order_release);  // O5
-    if (attention_.load() & (stopping | failing)) {
-        // A stop came while the producer was being asked: what it gave is pulled and dropped, in one step.
-        pulled_.store(index + 1);  // I5: before dropped_
-        drop(*pulled, !retry_ || retry_->keep_reserved());
-        return nullptr;
-    }
-    pulled_.store(index + 1, std::memory_order_release);  // I5: counted before anybody can run it
-    if (retry_ && !keep_pulled(*pulled)) return nullptr;
-    return pulled;
-}
-
-/// Holding the turn: there was no item for the record.
-void stream_engine::leave_unused(record& vacant) noexcept {
-    records_.put_back(vacant);
-    if (retry_) retry_->give_up_reserved();
-}
-
-/// Holding the turn. Null without memory, if the next record to come back will do instead.
-record* stream_engine::vacant_record() noexcept {
-    if (record* used_before = records_.take()) return used_before;
-    try {
-        return source_.make_record();
-    } catch (...) {
-        if (all_accounted()) end_source(std::current_exception());
-        return nullptr;
-    }
-}
-
-void stream_engine::end_source(std::exception_ptr error) noexcept {
-    producer_threw_.store(error != nullptr);
-    producer_error_ = std::move(error);
-    source_ended_.store(true);                                                   // O4
-    if (attention_.load() & (consumer_waits | consumer_dozes)) wake_consumer();  // O2, with sleep() and doze()
-}
-
-/// Holding the turn.
-std::size_t stream_engine::room(std::size_t wanted) noexcept {
-    if (retry_) return approx_room();  // exact with the turn, but for the slot, which is to be taken
-    const std::size_t pulled = pulled_.load(std::memory_order_relaxed);
-    // Summing up what ended takes a cache line from every pump: only when what is known does not do.
-    if (admission_.limit_room(pulled, ended_seen_) < wanted) ended_seen_ = ended_total();
-    return admission_.room(pulled, ended_seen_, taken_.load(std::memory_order_acquire));
-}
-
-std::size_t stream_engine::approx_room() const noexcept {
-    if (retry_) {
-        const std::size_t pulled = pulled_.load(std::memory_order_relaxed);
-        return std::min(retry_->free_slots(), admission_.window_room(pulled, taken_.load()));
-    }
-    return admission_.room(pulled_.load(std::memory_order_relaxed), ended_total(), taken_.load());
-}
-
-std::size_t stream_engine::ended_total() const noexcept {
-    std::size_t total = ended_elsewhere_.load();
-    for (const auto& slot : pumps_) {
-        if (const pump* other = slot.load(std::memory_order_acquire))
-            total += other->ended.load(std::memory_order_acquire);
-    }
-    return total;
 }
 
 /// Returns how many tasks it started.

@@ -21,22 +21,19 @@ public:
     /// The consumer.
     void give(record& vacant) noexcept {
         given_[given_count_++] = &vacant;
-        if (given_count_ < bundle) return;
-        given_count_ = 0;
-        const std::size_t at = filled_.load(std::memory_order_relaxed);
-        if (at - emptied_.load(std::memory_order_acquire) == bundles) return link_given();  // O6
-        ring_[at % bundles] = given_;
-        filled_.store(at + 1, std::memory_order_release);  // O6
+        if (given_count_ == bundle) pass_on();
     }
-
     /// The holder of the turn. Null if there is none.
     record* take() noexcept {
-        if (taken_count_ == 0 && !chain_) refill();
+        if (taken_count_ > 0) return taken_[--taken_count_];
+        if (!chain_) refill();
         if (taken_count_ > 0) return taken_[--taken_count_];
         record* first = chain_;
         if (first) chain_ = first->link.load(std::memory_order_relaxed);
         return first;
     }
+    /// The consumer, holding the turn: what it gave last, which is still near.
+    record* take_back() noexcept { return given_count_ > 0 ? given_[--given_count_] : take(); }
     /// What take() gave, and was not used.
     void put_back(record& unused) noexcept {
         unused.link.store(chain_, std::memory_order_relaxed);
@@ -48,6 +45,15 @@ private:
     static constexpr std::size_t bundles = 8;
     using array = std::array<record*, bundle>;
 
+    // Apart, so that what is done for every record stays short.
+    [[gnu::noinline]] void pass_on() noexcept {
+        given_count_ = 0;
+        const std::size_t at = filled_.load(std::memory_order_relaxed);
+        if (at - emptied_.load(std::memory_order_acquire) == bundles) return link_given();  // O6
+        ring_[at % bundles] = given_;
+        filled_.store(at + 1, std::memory_order_release);  // O6
+    }
+
     /// One thread pushes and the other takes all: there is no ABA.
     void link_given() noexcept {
         for (std::size_t i = 0; i + 1 < bundle; ++i) given_[i]->link.store(given_[i + 1], std::memory_order_relaxed);
@@ -57,7 +63,7 @@ private:
         } while (!linked_.compare_exchange_weak(newest, given_[0], std::memory_order_release));  // O6
     }
 
-    void refill() noexcept {
+    [[gnu::noinline]] void refill() noexcept {
         const std::size_t at = emptied_.load(std::memory_order_relaxed);
         if (at != filled_.load(std::memory_order_acquire)) {  // O6
             taken_ = ring_[at % bundles];

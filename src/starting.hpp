@@ -48,6 +48,12 @@ inline bool stream_engine::all_accounted() const noexcept {
     return pulled_.load() == accounted;
 }
 
+/// Holding the turn. Null without memory, if the next record to come back will do instead.
+inline record* stream_engine::vacant_record(bool by_consumer) noexcept {
+    record* const used_before = by_consumer ? records_.take_back() : records_.take();
+    return used_before ? used_before : new_record();
+}
+
 /// A task that has run where it was started has its outcome.
 template <bool Apart>
 inline void stream_engine::end_here(pump& at, record& task) noexcept {
@@ -72,6 +78,60 @@ inline void stream_engine::start(pump& at, record& task) noexcept {
         return start_apart(at, task);
     source_.run(task);
     end_here<false>(at, task);
+}
+
+/// Between the end of a task of the consumer's own and its look at attention_. In completion order the next section will do:
+/// what may have been overlooked is room, and for that taken() looks again.
+inline void stream_engine::order_end_of_own() noexcept {
+    if (own_->lock.is_biased()) {
+        sync::light_fence();  // O7
+    } else if (in_order_) {
+        own_->has_unstarted();  // O2
+    }
+}
+
+/// Completion order, and the consumer has run it.
+inline bool stream_engine::deliverable(const record& done) const noexcept {
+    return done.outcome == outcome::value && !done.late;
+}
+
+inline record* stream_engine::next(const wait_until& wait) {
+    if (own_run_left_ > 0 && wait.may_help && !lends()) {
+        if (record* found = run_own_task()) return found;
+    }
+    return next_of_all(wait);
+}
+
+inline void stream_engine::taken(record& done) noexcept {
+    vacate(done);
+    const std::size_t taken = taken_.load(std::memory_order_relaxed) + 1;
+    if (own_ && own_->lock.is_biased()) {
+        taken_.store(taken, std::memory_order_release);
+        sync::light_fence();  // O7
+    } else {
+        taken_.store(taken);
+    }
+    if (attention_.load() & (places_idle | puller_idle)) [[unlikely]]
+        kick_if_idle();  // O2, with retire(), who found no room
+}
+
+/// Records are pushed first and counted then, so the consumer may have popped more than are counted.
+inline bool stream_engine::published_more() const noexcept {
+    return static_cast<std::ptrdiff_t>(published_.load() - dequeued_) > 0;  // O2, with publish()
+}
+
+inline void stream_engine::vacate(record& done) noexcept {
+    if (done.stands_in) [[unlikely]] {
+        done.stands_in = false;
+        give_back(done);
+    } else if (!in_order_) {
+        give_back(done);
+    }
+}
+
+inline void stream_engine::give_back(record& vacant) noexcept {
+    vacant.state.store(stage::vacant, std::memory_order_relaxed);
+    records_.give(vacant);
 }
 
 }  // namespace penstock::inline v0::detail

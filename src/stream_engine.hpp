@@ -113,9 +113,17 @@ private:
     bool work(pump& at) noexcept;
     bool fill(pump& at) noexcept;
     template <class Put>
-    std::size_t pull_some(std::size_t wanted, Put put) noexcept;
+    std::size_t pull_some(std::size_t wanted, bool by_consumer, Put put) noexcept;
     std::size_t batch_of(const pump& at) const noexcept;
-    record* pull_record() noexcept;
+    record* pull_record(bool by_consumer) noexcept;
+    bool is_own(const pump& at) const noexcept { return at.number == max_pumps_; }
+    bool may_keep_more() noexcept;
+    record* pull_one() noexcept;
+    bool pull_into(record& vacant) noexcept;
+    void drop_pulled(record& pulled) noexcept;
+    record* vacant_record(bool by_consumer = false) noexcept;
+    record* new_record() noexcept;
+    std::nullptr_t give_up_reserved() noexcept;
     bool find_work(pump& at, clock::time_point now) noexcept;
     bool steal(pump& at) noexcept;
     bool steal_stuck(pump& at, clock::time_point now) noexcept;
@@ -132,7 +140,6 @@ private:
     void publish(pump& at) noexcept;
     void adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept;
     void judge(clock::duration spent, std::size_t tasks) noexcept;
-    record* vacant_record() noexcept;
     void leave_unused(record& vacant) noexcept;
     void end_source(std::exception_ptr error) noexcept;
     std::size_t room(std::size_t wanted) noexcept;
@@ -156,7 +163,8 @@ private:
     void gate_opened() noexcept;
     [[nodiscard]] bool return_permit(record& task) noexcept;
     void close_gate() noexcept;
-    bool lends() noexcept;
+    bool lends() noexcept { return gate_ && lends_to_gate(); }
+    bool lends_to_gate() noexcept;
     bool becomes_lender(const record& task, const stream_engine& theirs) noexcept;
     void lend() noexcept;
     bool may_go_on(bool must) noexcept;
@@ -249,12 +257,19 @@ private:
     void leave_behind(record& taken) noexcept;
     void give_back(record& vacant) noexcept;
     bool help(bool nested) noexcept;
+    void order_end_of_own() noexcept;
     bool help_descendant(bool on_worker = true) noexcept;
     bool ask_producer() noexcept;
     ticket* descendants_ticket_locked() const noexcept;
     void set_helping(bool helping) noexcept;
     bool short_tasks() const noexcept;
-    record* run_own_task(const wait_until& wait) noexcept;
+    record* next_of_all(const wait_until& wait);
+    record* run_own_task() noexcept;
+    record* run_own_task_in_order() noexcept;
+    record* run_own_task_apart(record& task) noexcept;
+    bool deliverable(const record& done) const noexcept;
+    record* put_off(record& task) noexcept;
+    void look_at_coarse_clock() noexcept;
     void sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask);
     void announce(std::uint32_t bits);
     bool spin_for_result() noexcept;

@@ -78,6 +78,7 @@ struct stream_fields {
     const bool pulls_elsewhere_;  ///< the producer is pulled on blocking threads; pumps take what has arrived
     feed_core* const fed_;        ///< which the producer is, or null
     const bool help_;
+    const bool may_be_biased_;  ///< the consumer's own batch: nobody visits it all the time
     const bool asks_;  ///< the consumer may ask the producer, if nobody else does and nothing is in flight
     const std::optional<clock::time_point> deadline_;
     const std::size_t fair_share_;  ///< no batch may be larger: the others are to find room too
@@ -133,8 +134,10 @@ struct stream_fields {
     pump* own_ = nullptr;       ///< the consumer's own pump, once it has helped
     /// The consumer looks for others' results only after every few tasks of its own.
     static constexpr unsigned own_tasks_in_a_row = 32;
-    unsigned own_in_a_row_ = 0;  ///< how many it has run since
+    unsigned own_run_left_ = 0;  ///< how many it may run before that; none while a result of others is ready
     clock::time_point last_look_{};
+    static constexpr unsigned batches_for_a_look = 4;
+    unsigned untimed_batches_ = 0;
     clock::time_point last_sleep_{};
     unsigned fast_sleeps_ = 0;
     long last_tick_ = 0;

@@ -50,7 +50,7 @@ void stream_engine::serve_puller(std::size_t most) noexcept {
 bool stream_engine::pull_here() noexcept {
     if (deadline_ && clock::now() >= *deadline_) expire();
     if (!open() || room(1) == 0) return false;
-    record* pulled = pull_record();
+    record* pulled = pull_one();
     if (!pulled) {
         if (retry_) call_for_help(attention_.load(), 0);  // what is due has found no slot meanwhile
         return false;

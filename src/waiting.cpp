@@ -48,6 +48,7 @@ void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, b
         }
     }
     if (!nested) set_helping(false);
+    if (own_) own_->lock.set_biased(false);
     const bool asks = may_ask && all_accounted();
     std::optional<cpu_lane::wait_inside> inside;
     if (nested || asks) inside.emplace(*lane_);
