@@ -14,11 +14,11 @@ using namespace std::chrono_literals;
 
 /// A batch shares the cost of turn, queue and wake-up among its tasks. It grows while it is cheap enough for those to
 /// matter, and shrinks before it is long enough for the consumer or another stream to notice.
-constexpr auto short_batch = 10us;
-constexpr auto long_batch = 40us;
+constexpr auto short_batch = 40us;
+constexpr auto long_batch = 160us;
 
 /// What a consumer may run itself: tasks so short that no result has to wait for its attention.
-constexpr auto short_task = 40us;
+constexpr auto short_task = 200us;
 /// No more work than taking a result is: then a consumer that only takes keeps a core busy, too.
 constexpr auto tiny_to_take = 800ns;
 /// Less work than handing a record to another core and back: then the consumer runs such tasks best alone.
@@ -40,6 +40,7 @@ bool preempted_since_last_asked() noexcept {
 void stream_engine::adapt(pump& at, clock::duration spent, std::size_t tasks) noexcept {
     if (tasks == 0) return;
     judge(spent, tasks);
+    at.each = spent / static_cast<clock::duration::rep>(tasks);
     if (is_own(at)) {
         tiny_to_run_.count(spent < tiny_to_run * tasks);
     } else {

@@ -44,7 +44,7 @@ void stream_engine::serve(pump& at) noexcept {
         const std::uint32_t word = lane_->nap_word();  // before the reasons to nap are looked at, see cpu_lane::nap()
         if (state.not_displaced > 0) {
             --state.not_displaced;
-        } else if (displaced() && !lane_->crowded() && nap(state, word)) {
+        } else if (displaced() && !lane_->crowded() && nap(at, state, word)) {
             continue;
         }
         if (work(at)) {
@@ -66,28 +66,51 @@ void stream_engine::serve_once(pump& at) noexcept {
     }
 }
 
-/// Whether the consumer runs tasks in this pump's stead: then there are as many awake as there are to be.
-bool stream_engine::displaced() const noexcept {
-    return consumer_helping_.load(std::memory_order_relaxed) && !(attention_.load() & leaving) &&
-           places_.load() - napping_.load() >= awake_enough();
+/// Whether the consumer runs tasks in the stead of a pump that is awake: then there are as many awake as there are to be.
+bool stream_engine::displaced() const noexcept { return consumer_counts() && places_.load() - napping_.load() >= awake_enough(); }
+
+/// Whether the consumer says that it takes a core. It may have gone since, see nap().
+bool stream_engine::consumer_counts() const noexcept {
+    return consumer_helping_.load(std::memory_order_relaxed) && !(attention_.load() & leaving);
 }
 
 /// How many pumps are enough beside a consumer that takes a core.
 std::size_t stream_engine::awake_enough() const noexcept { return tiny_to_run_ ? 1 : max_pumps_; }
 
 /// Keeps the place, for the moment the helping consumer is found gone. Returns whether it was still there.
-bool stream_engine::nap(resting& state, std::uint32_t word) noexcept {
-    const bool needless = places_.load() - napping_.fetch_add(1) >= awake_enough();
-    const std::size_t before = taken_.load();
-    const auto begin = clock::now();
-    if (needless) lane_->nap(word, begin + shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)));
+bool stream_engine::nap(const pump& at, resting& state, std::uint32_t word) noexcept {
+    bool present = false;
+    if (places_.load() - napping_.fetch_add(1) >= awake_enough()) {
+        // It counts as napping while it looks around. Otherwise another would nap now, perhaps one that has a core to
+        // itself, where this one takes the consumer's.
+        do {
+            const consumer_progress before = progress_of_consumer();
+            const auto length = std::max<clock::duration>(shortest_nap * (1U << std::min(state.naps++, longest_nap_doublings)), 4 * at.each);
+            lane_->nap(word, before.at + length);
+            present = took_a_core_since(before, at.each);
+        } while (present && lane_->nap_word() == word && consumer_counts() && !lane_->crowded() &&
+                 places_.load() - napping_.load() + 1 >= awake_enough());
+        if (!present) {
+            state.not_displaced = batches_until_asked_again;
+            state.naps = 0;
+        }
+    }
     napping_.fetch_sub(1);
-    if (!needless) return false;
-    // Whoever takes fewer than this is busy with what it took: then this pump had better work itself, for a good while.
-    if (taken_.load() - before >= static_cast<std::size_t>((clock::now() - begin) / slowest_loop)) return true;
-    state.not_displaced = batches_until_asked_again;
-    state.naps = 0;
-    return false;
+    return present;
+}
+
+stream_engine::consumer_progress stream_engine::progress_of_consumer() const noexcept {
+    const pump* own = pumps_[max_pumps_].load(std::memory_order_acquire);
+    return {.at = clock::now(), .taken = taken_.load(), .ended = own ? own->ended.load(std::memory_order_relaxed) : 0};
+}
+
+/// Whether the consumer ran tasks, `each` so long, most of the time, or took results as fast as tiny ones end. Else it is busy
+/// with what it took: then a pump had better work itself, for a good while.
+bool stream_engine::took_a_core_since(const consumer_progress& before, clock::duration each) const noexcept {
+    const consumer_progress now = progress_of_consumer();
+    const auto elapsed = now.at - before.at;
+    return now.taken - before.taken >= static_cast<std::size_t>(elapsed / slowest_loop) ||
+           static_cast<std::int64_t>(now.ended - before.ended) * each >= elapsed / 2;
 }
 
 /// Nothing to do at the moment. Returns whether to look again; false: give up the place.
@@ -110,7 +133,7 @@ bool stream_engine::rest(resting& state) noexcept {
         for (int pauses = 0; pauses < 16; ++pauses) sync::pause();
     } while (!last_look);
     if (lane_->crowded()) return false;
-    if (!launches_ && progress() - before >= fast_progress) {
+    if (!launches_ && (tiny_to_take_ || tiny_to_run_) && progress() - before >= fast_progress) {
         // The stream is fast without this pump, and would only wake it for nothing again and again. But somebody must be
         // at hand if a task turns out long.
         const bool supplied = pulls_elsewhere_ || fed_;

@@ -52,6 +52,7 @@ struct alignas(64) pump final : ticket {
     std::chrono::steady_clock::time_point yielded{};  ///< when it last made way for the consumer; the owner's
     unsigned launches = 0;                            ///< that were looked for; the owner's
     std::uint32_t batch = 1;        ///< how many to pull next time; the owner's
+    std::chrono::steady_clock::duration each{};       ///< how long a task of the last batch took; the owner's
     std::chrono::steady_clock::duration attending{};  ///< spent on others in this batch; the owner's
     std::size_t outbox_seen_at = 0;  ///< what the consumer saw of `ended` when it last found an outbox filled
 

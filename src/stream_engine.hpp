@@ -228,8 +228,16 @@ private:
     bool retire(pump& at) noexcept;
     void requeue(pump& at) noexcept;
     bool rest(resting& state) noexcept;
-    bool nap(resting& state, std::uint32_t word) noexcept;
+    bool nap(const pump& at, resting& state, std::uint32_t word) noexcept;
     bool displaced() const noexcept;
+    bool consumer_counts() const noexcept;
+    struct consumer_progress {
+        clock::time_point at;
+        std::size_t taken;
+        std::size_t ended;  ///< tasks that it ran itself
+    };
+    consumer_progress progress_of_consumer() const noexcept;
+    bool took_a_core_since(const consumer_progress& before, clock::duration each) const noexcept;
     std::size_t awake_enough() const noexcept;
     void set_places_locked(std::size_t places) noexcept;
     /// Whom to tell, once the lock is free, that a pump is ready.
