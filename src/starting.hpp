@@ -13,7 +13,7 @@
 namespace penstock::inline v0::detail {
 
 inline bool stream_engine::short_tasks() const noexcept {
-    return trust_.load(std::memory_order_relaxed) >= trust_to_help;
+    return trust_.load(std::memory_order_relaxed) >= trust_to_help_.load(std::memory_order_relaxed);
 }
 
 inline bool stream_engine::open() const noexcept {

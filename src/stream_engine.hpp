@@ -274,7 +274,7 @@ private:
     record* next_of_all(const wait_until& wait);
     record* run_own_task() noexcept;
     record* run_own_task_in_order() noexcept;
-    record* run_own_task_apart(record& task) noexcept;
+    void run_own_task_timed(record& task) noexcept;
     bool deliverable(const record& done) const noexcept;
     record* put_off(record& task) noexcept;
     void look_at_coarse_clock() noexcept;

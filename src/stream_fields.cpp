@@ -51,7 +51,7 @@ stream_fields::stream_fields(stream_engine& engine, std::shared_ptr<cpu_lane> la
       fed_(source.fed), help_(settings.help && !launches_),  // what there is to help with is soon done
       may_be_biased_(help_ && !pulls_elsewhere_ && sync::there_are_heavy_fences()),
       asks_(settings.help && launches_), deadline_(settings.deadline),
-      fair_share_(std::max<std::size_t>(1, settings.limit / (2 * max_pumps_))), lineage_(make_lineage(*lane_, engine)),
+      fair_share_(std::max<std::size_t>(1, settings.limit / max_pumps_)), lineage_(make_lineage(*lane_, engine)),
       queue_(max_pumps_), pumps_(max_pumps_ + 1), order_last_(&order_stub_), puller_(engine),
       order_taken_(&order_stub_) {}
 

@@ -94,10 +94,12 @@ struct stream_fields {
     alignas(64) sync::atomic<std::uint32_t> attention_{places_idle};
     sync::atomic<bool> source_ended_{false};  ///< O4: released after the last write of pulled_ and of producer_error_
     /// The consumer helps once it has seen so many short tasks and no other; what runs on its thread holds up its loop.
-    static constexpr std::uint32_t trust_to_help = 32;
+    static constexpr std::uint32_t least_trust_to_help = 32;
+    sync::atomic<std::uint32_t> trust_to_help_{least_trust_to_help};
     sync::atomic<std::uint32_t> trust_{0};  ///< that the next task will be short, see judge()
     sync::atomic<bool> consumer_helping_{false};
-    majority tiny_to_take_;  ///< as the pumps find
+    majority tiny_to_take_;   ///< as the pumps find
+    majority short_to_take_;  ///< the same
     majority tiny_to_run_;   ///< as the consumer finds that runs them
     sync::atomic<std::size_t> fail_index_{SIZE_MAX};
     sync::atomic<record*> first_failed_{nullptr};

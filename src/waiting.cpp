@@ -38,11 +38,11 @@ void stream_engine::sleep(std::optional<clock::time_point> until, bool nested, b
     }
     if (launches_) {
         if (results_come_fast() && doze(until)) return;
-    } else if (short_tasks()) {
+    } else {
         // Spinning is for a consumer that has a core: it helps, or takes as fast as tasks end.
-        const bool has_core = may_help || tiny_to_take_;
-        if (has_core && spin_for_result()) return;
-        if (!may_help) {
+        const bool helps = may_help && short_tasks();
+        if ((helps || tiny_to_take_) && spin_for_result()) return;
+        if (!helps && short_to_take_) {
             if (!nested) set_helping(false);
             if (doze(until)) return;
         }
