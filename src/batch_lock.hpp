@@ -24,7 +24,7 @@ public:
         explicit owner_section(batch_lock& lock) noexcept : lock_(lock), biased_(lock.enter()) {}
         owner_section(const owner_section&) = delete;
         owner_section& operator=(const owner_section&) = delete;
-        ~owner_section() { biased_ ? lock_.owner_inside_.store(false, std::memory_order_release) : lock_.spin_.unlock(); }  // O3, O7
+        ~owner_section() { biased_ ? lock_.leave_biased() : lock_.spin_.unlock(); }
 
     private:
         batch_lock& lock_;
@@ -47,8 +47,18 @@ public:
         batch_lock& lock_;
     };
 
-    /// The owner, outside of a section. Only where there_are_heavy_fences().
+    /// The owner, as below.
     bool is_biased() const noexcept { return owner_is_biased_; }
+    /// The owner, while it is biased, in place of an owner_section. False: somebody visits, and this is no section.
+    bool try_enter_biased() noexcept {
+        owner_inside_.store(true, std::memory_order_relaxed);
+        light_fence();                                                       // O7
+        if (!visited_.load(std::memory_order_acquire)) [[likely]] return true;  // O7
+        leave_biased();
+        return false;
+    }
+    void leave_biased() noexcept { owner_inside_.store(false, std::memory_order_release); }  // O7
+    /// The owner, outside of a section. Only where there_are_heavy_fences().
     void set_biased(bool biased) noexcept {
         if (owner_is_biased_ == biased) return;
         const std::lock_guard guard(spin_);
@@ -59,12 +69,7 @@ public:
 private:
     /// Returns whether the owner is inside by his own word; else he holds the spin lock.
     bool enter() noexcept {
-        if (owner_is_biased_) {
-            owner_inside_.store(true, std::memory_order_relaxed);
-            light_fence();                                                       // O7
-            if (!visited_.load(std::memory_order_acquire)) [[likely]] return true;  // O7
-            owner_inside_.store(false, std::memory_order_release);
-        }
+        if (owner_is_biased_ && try_enter_biased()) return true;
         spin_.lock();
         return false;
     }

@@ -58,26 +58,58 @@ record* stream_engine::next_of_all(const wait_until& wait) {
     }
 }
 
-/// The short way, while the consumer helps with tiny tasks: the next of those it has pulled itself, if nothing else is
-/// to be done. A look around only after every few of them.
+/// The short way, while the consumer helps: the next of those tasks that it has pulled itself, if nothing else is to be
+/// done. A look around only after every few of them.
 record* stream_engine::run_own_task() noexcept {
     if (attention_.load() & (stopping | failing | places_idle)) return nullptr;
-    if (in_order_) return run_own_task_in_order();
-    if (published_more()) return nullptr;
+    if (in_order_) {
+        if (record* found = take_in_submission_order()) return found;
+    } else if (published_more()) {
+        return nullptr;
+    }
     record* const task = own_->advance();
     if (!task) return nullptr;
     if (--own_run_left_ % 8 == 0) look_at_coarse_clock();
     if (apart_ || own_->each >= worth_timing) {
         run_own_task_timed(*task);
     } else {
-        {
-            const task_frame frame(*lane_, this);
-            source_.run(*task);
-        }
-        end_here<false>(*own_, *task);
+        const task_frame frame(*lane_, this);
+        start(*own_, *task);
     }
-    order_end_of_own();  // as to room, taken() looks for who waits for it, at once
-    return deliverable(*task) ? task : put_off(*task);
+    order_end_of_own();
+    if (in_order_) {
+        kick_if_idle();
+        return take_in_submission_order();
+    }
+    return deliver_own(*task);
+}
+
+/// The same where nothing but tiny tasks is to be thought of.
+record* stream_engine::run_tiny_task() noexcept {
+    if (attention_.load() & (stopping | failing | places_idle) || published_more()) return nullptr;
+    record* const task = own_->advance_alone();
+    if (!task) return nullptr;
+    if (--own_run_left_ % 8 == 0) look_at_coarse_clock();
+    {
+        const task_frame frame(*lane_, this);
+        source_.run(*task);
+    }
+    end_here<false>(*own_, *task);
+    sync::light_fence();  // O7: taken() looks for who waits for room, at once
+    return deliver_own(*task);
+}
+
+/// Whether it is a result like any other; else it is looked at closely, and what it was to hold up goes first.
+inline record* stream_engine::deliver_own(record& done) noexcept {
+    if (done.outcome == outcome::value && !done.late) [[likely]]
+        return &done;
+    return put_off(done);
+}
+
+record* stream_engine::put_off(record& done) noexcept {
+    kick_if_idle();
+    add_ready(done);
+    return nullptr;
 }
 
 /// Apart from those that are soon over.
@@ -89,29 +121,6 @@ void stream_engine::run_own_task_timed(record& task) noexcept {
     }
     judge(clock::now() - begin, 1);
     if (!short_tasks()) own_run_left_ = 0;
-}
-
-/// It is looked at closely, and what it was to hold up goes first.
-record* stream_engine::put_off(record& task) noexcept {
-    kick_if_idle();
-    add_ready(task);
-    return nullptr;
-}
-
-record* stream_engine::run_own_task_in_order() noexcept {
-    if (record* found = take_in_submission_order()) return found;
-    record* const task = own_->advance();
-    if (!task) return nullptr;
-    if (--own_run_left_ % 8 == 0) look_at_coarse_clock();
-    if (apart_ || own_->each >= worth_timing) {
-        run_own_task_timed(*task);
-    } else {
-        const task_frame frame(*lane_, this);
-        start(*own_, *task);
-    }
-    order_end_of_own();
-    kick_if_idle();
-    return take_in_submission_order();
 }
 
 /// It costs little and ticks every few milliseconds: if it has, the next task is looked at closely.

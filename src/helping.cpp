@@ -56,6 +56,7 @@ bool stream_engine::help(bool nested) noexcept {
     kick_if_idle();
     if (!in_order_ && !launches_) add_ready(*task);
     own_run_left_ = help_ && !deadline_ && short_tasks() ? own_tasks_in_a_row : 0;
+    own_run_is_tiny_ = !in_order_ && !apart_ && own_->lock.is_biased();
     if (std::exchange(own_->owes_loan, false)) return_loan();
     return true;
 }

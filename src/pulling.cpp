@@ -64,8 +64,9 @@ void stream_engine::drop_pulled(record& pulled) noexcept {
 
 /// Holding the turn. Reserve, then pull: the caller has asked room(), and whether the stream is open(). Null if that gave
 /// nothing to be run.
+template <bool Tiny>
 [[gnu::always_inline]] inline record* stream_engine::pull_record(bool by_consumer) noexcept {
-    if (launches_ && !may_keep_more()) return nullptr;
+    if (!Tiny && launches_ && !may_keep_more()) return nullptr;
     record* const pulled = vacant_record(by_consumer);
     if (!pulled) [[unlikely]]
         return give_up_reserved();
@@ -81,11 +82,11 @@ void stream_engine::drop_pulled(record& pulled) noexcept {
         return nullptr;
     }
     pulled_.store(index + 1, std::memory_order_release);  // I5: counted before anybody can run it
-    if (retry_ && !keep_pulled(*pulled)) return nullptr;
+    if (!Tiny && retry_ && !keep_pulled(*pulled)) return nullptr;
     return pulled;
 }
 
-record* stream_engine::pull_one() noexcept { return pull_record(false); }
+record* stream_engine::pull_one() noexcept { return pull_record<false>(false); }
 
 /// Holding the turn.
 std::size_t stream_engine::room(std::size_t wanted) noexcept {
@@ -125,9 +126,9 @@ std::size_t stream_engine::batch_of(const pump& at) const noexcept {
 
 /// Takes the producer's turn if it is free, and pulls. Whoever has the turn pulls; nobody waits for it. Returns how many
 /// it were.
-template <class Put>
+template <bool Tiny, class Put>
 std::size_t stream_engine::pull_some(std::size_t wanted, bool by_consumer, Put put) noexcept {
-    if (fed_ && fed_->size() == 0) return 0;
+    if (!Tiny && fed_ && fed_->size() == 0) return 0;
     if (!open() || turn_.load(std::memory_order_relaxed) || turn_.exchange(true)) return 0;
     if (deadline_ && clock::now() >= *deadline_) expire();
     std::size_t count = 0;
@@ -136,7 +137,7 @@ std::size_t stream_engine::pull_some(std::size_t wanted, bool by_consumer, Put p
         if (gate_ && arrived_.unsettled() > 0) wanted = 0;  // nothing passes it, and one waits at most
         const std::size_t most = std::min(wanted, room(wanted));
         while (count < most) {
-            record* pulled = pull_record(by_consumer);
+            record* pulled = pull_record<Tiny>(by_consumer);
             if (!pulled) break;
             put(*pulled);
             ++count;
@@ -160,8 +161,12 @@ bool stream_engine::fill(pump& at) noexcept {
     if (gate_) return fill_through_gate(at);
     if (retry_ && resume(at)) return true;
     if (pulls_elsewhere_) return fill_from_arrived(at);
+    if (at.lock.is_biased() && !fed_) {
+        at.clear();  // the consumer calls this only when it has nothing left
+        return pull_some<true>(batch_of(at), true, [&at](record& pulled) { at.append(pulled); }) > 0;
+    }
     bool begun = false;
-    return pull_some(batch_of(at), is_own(at), [&](record& pulled) {
+    return pull_some<false>(batch_of(at), is_own(at), [&](record& pulled) {
                if (!std::exchange(begun, true)) at.clear();
                at.append(pulled);
            }) > 0;
@@ -171,7 +176,7 @@ bool stream_engine::fill(pump& at) noexcept {
 bool stream_engine::fill_through_gate(pump& at) noexcept {
     if (!pulls_elsewhere_ && arrived_.unsettled() == 0) {
         const std::size_t wanted = std::min(batch_of(at), gate_->gate->batch());
-        const std::size_t pulled = pull_some(wanted, is_own(at), [&](record& each) { arrived_.append(each); });
+        const std::size_t pulled = pull_some<false>(wanted, is_own(at), [&](record& each) { arrived_.append(each); });
         if (pulled > 0 && attention_.load() & (stopping | failing)) wake_consumer();  // I5: it must look here again
     }
     return admit(at);

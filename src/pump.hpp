@@ -83,6 +83,18 @@ struct alignas(64) pump final : ticket {
         set(head, at + 1);
         return items[at];
     }
+    /// The same by the consumer, whose results need no outbox, while the lock is biased. Null also if somebody visits.
+    record* advance_alone() noexcept {
+        if (!lock.try_enter_biased()) return nullptr;
+        const std::uint32_t at = hint(head);
+        record* found = nullptr;
+        if (at != hint(tail)) {
+            set(head, at + 1);
+            found = items[at];
+        }
+        lock.leave_biased();
+        return found;
+    }
     /// Begins a new batch. The last one must be used up and published.
     void clear() noexcept {
         const owner_section guard(lock);

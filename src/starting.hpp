@@ -90,14 +90,10 @@ inline void stream_engine::order_end_of_own() noexcept {
     }
 }
 
-/// Completion order, and the consumer has run it.
-inline bool stream_engine::deliverable(const record& done) const noexcept {
-    return done.outcome == outcome::value && !done.late;
-}
-
 inline record* stream_engine::next(const wait_until& wait) {
-    if (own_run_left_ > 0 && wait.may_help && !lends()) {
-        if (record* found = run_own_task()) return found;
+    if (own_run_left_ > 0 && wait.may_help) {
+        record* const found = own_run_is_tiny_ ? run_tiny_task() : lends() ? nullptr : run_own_task();
+        if (found) return found;
     }
     return next_of_all(wait);
 }

@@ -112,9 +112,10 @@ private:
     // Pulling, running and publishing: pumping.cpp, stealing.cpp, pacing.cpp.
     bool work(pump& at) noexcept;
     bool fill(pump& at) noexcept;
-    template <class Put>
+    template <bool Tiny, class Put>
     std::size_t pull_some(std::size_t wanted, bool by_consumer, Put put) noexcept;
     std::size_t batch_of(const pump& at) const noexcept;
+    template <bool Tiny>
     record* pull_record(bool by_consumer) noexcept;
     bool is_own(const pump& at) const noexcept { return at.number == max_pumps_; }
     bool may_keep_more() noexcept;
@@ -273,10 +274,10 @@ private:
     bool short_tasks() const noexcept;
     record* next_of_all(const wait_until& wait);
     record* run_own_task() noexcept;
-    record* run_own_task_in_order() noexcept;
+    record* run_tiny_task() noexcept;
     void run_own_task_timed(record& task) noexcept;
-    bool deliverable(const record& done) const noexcept;
-    record* put_off(record& task) noexcept;
+    record* deliver_own(record& done) noexcept;
+    record* put_off(record& done) noexcept;
     void look_at_coarse_clock() noexcept;
     void sleep(std::optional<clock::time_point> until, bool nested, bool may_help, bool may_ask);
     void announce(std::uint32_t bits);

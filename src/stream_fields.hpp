@@ -137,6 +137,7 @@ struct stream_fields {
     /// The consumer looks for others' results only after every few tasks of its own.
     static constexpr unsigned own_tasks_in_a_row = 32;
     unsigned own_run_left_ = 0;  ///< how many it may run before that; none while a result of others is ready
+    bool own_run_is_tiny_ = false;
     clock::time_point last_look_{};
     static constexpr unsigned batches_for_a_look = 4;
     unsigned untimed_batches_ = 0;
