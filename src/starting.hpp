@@ -12,10 +12,6 @@
 
 namespace penstock::inline v0::detail {
 
-inline bool stream_engine::short_tasks() const noexcept {
-    return trust_.load(std::memory_order_relaxed) >= trust_to_help_.load(std::memory_order_relaxed);
-}
-
 inline bool stream_engine::open() const noexcept {
     return !source_ended_.load(std::memory_order_acquire) && !(attention_.load() & (stopping | failing));
 }
@@ -39,13 +35,6 @@ inline bool stream_engine::any_due() const noexcept { return retry_->any_due() |
 inline bool stream_engine::resumable() const noexcept {
     if (gate_ && gate_->waits.load()) return false;
     return (gate_ && gate_->again.load()) || (retry_->any_due() && retry_->has_slot_for_due());
-}
-
-/// Every pulled task has been taken or dropped. I5: pulled_ is raised before dropped_ for a task that a stop cut off,
-/// and read after it here: the sum is never reached too early.
-inline bool stream_engine::all_accounted() const noexcept {
-    const std::size_t accounted = taken_.load(std::memory_order_relaxed) + dropped_late_.load() + dropped_.load();
-    return pulled_.load() == accounted;
 }
 
 /// Holding the turn. Null without memory, if the next record to come back will do instead.
@@ -109,11 +98,6 @@ inline void stream_engine::taken(record& done) noexcept {
     }
     if (attention_.load() & (places_idle | puller_idle)) [[unlikely]]
         kick_if_idle();  // O2, with retire(), who found no room
-}
-
-/// Records are pushed first and counted then, so the consumer may have popped more than are counted.
-inline bool stream_engine::published_more() const noexcept {
-    return static_cast<std::ptrdiff_t>(published_.load() - dequeued_) > 0;  // O2, with publish()
 }
 
 inline void stream_engine::vacate(record& done) noexcept {

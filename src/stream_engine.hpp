@@ -25,6 +25,9 @@
 namespace penstock::inline v0::detail {
 
 struct resting;
+struct consumer_progress;
+/// Whom to tell, once the lane's lock is free, that a pump is ready.
+enum class bell : std::uint8_t { nobody, workers, blocking_threads };
 
 class stream_engine final : public ticket_owner, private stream_fields {
 public:
@@ -83,8 +86,7 @@ public:
     void end_coroutine(task_root& ended) noexcept;
     record& record_of(task_root& begun) const noexcept { return source_.record_of(begun); }
     std::stop_token token_of(task_root& begun) const noexcept;
-    /// When its time is up.
-    std::chrono::steady_clock::time_point end_of(task_root& begun) const noexcept;
+    std::chrono::steady_clock::time_point end_of(task_root& begun) const noexcept;  ///< when its time is up
     bool stops_tasks() const noexcept { return source_.stop.stop_requested(); }
     bool sleeps = false;  ///< a task of this stream has slept; guarded by the mutex of the timers
     cpu_lane& lane() const noexcept { return *lane_; }
@@ -96,20 +98,16 @@ public:
     bool may_run(const ticket& ready) const noexcept override;
 
     // --- the executor's destructor, under the lane's mutex
-    /// Whether nothing is left to pull or to run.
-    bool over() const noexcept;
-    /// Under the lane's mutex: whether a task of a live stream started this one.
-    bool has_live_parent_locked() const noexcept;
-    /// Under the lane's mutex: whether no thread is inside, and no task away.
-    bool at_rest_locked() const noexcept { return inside_ == 0 && away_.load() == 0; }
-    /// Under the lane's mutex: whether somebody is destroying it, or has.
-    bool closing_locked() const noexcept { return closing_; }
+    bool over() const noexcept;                    ///< nothing is left to pull or to run
+    bool has_live_parent_locked() const noexcept;  ///< a task of a live stream started this one
+    bool at_rest_locked() const noexcept { return inside_ == 0 && away_.load() == 0; }  ///< no thread inside, no task away
+    bool closing_locked() const noexcept { return closing_; }                           ///< somebody destroys it, or has
     const std::shared_ptr<lineage>& line() const noexcept { return lineage_; }
     stream_engine* next_live = nullptr;
     stream_engine* previous_live = nullptr;
 
 private:
-    // Pulling, running and publishing: pumping.cpp, stealing.cpp, pacing.cpp.
+    // Pulling, running and publishing: pulling.cpp, pumping.cpp, stealing.cpp, pacing.cpp.
     bool work(pump& at) noexcept;
     bool fill(pump& at) noexcept;
     template <bool Tiny, class Put>
@@ -117,7 +115,6 @@ private:
     std::size_t batch_of(const pump& at) const noexcept;
     template <bool Tiny>
     record* pull_record(bool by_consumer) noexcept;
-    bool is_own(const pump& at) const noexcept { return at.number == max_pumps_; }
     bool may_keep_more() noexcept;
     record* pull_one() noexcept;
     bool pull_into(record& vacant) noexcept;
@@ -148,7 +145,6 @@ private:
     std::size_t approx_room() const noexcept;
     bool pullable() const noexcept;
     bool fillable() const noexcept;
-    bool ending() const noexcept { return attention_.load() & (stopping | failing | leaving); }
     bool work_to_do() noexcept;
     bool has_unstarted() noexcept;
 
@@ -223,26 +219,16 @@ private:
     void drop_waiting() noexcept;
     pump* waiting_pump_locked() noexcept;
 
-    // Places: who has one, who rests, who comes back: places.cpp.
+    // Places: who has one, who rests, who comes back: places.cpp, napping.cpp.
     void serve_once(pump& at) noexcept;
     void kick() noexcept;
     bool retire(pump& at) noexcept;
     void requeue(pump& at) noexcept;
     bool rest(resting& state) noexcept;
     bool nap(const pump& at, resting& state, std::uint32_t word) noexcept;
-    bool displaced() const noexcept;
-    bool consumer_counts() const noexcept;
-    struct consumer_progress {
-        clock::time_point at;
-        std::size_t taken;
-        std::size_t ended;  ///< tasks that it ran itself
-    };
     consumer_progress progress_of_consumer() const noexcept;
     bool took_a_core_since(const consumer_progress& before, clock::duration each) const noexcept;
-    std::size_t awake_enough() const noexcept;
     void set_places_locked(std::size_t places) noexcept;
-    /// Whom to tell, once the lock is free, that a pump is ready.
-    enum class bell : std::uint8_t { nobody, workers, blocking_threads };
     bell schedule_locked(pump& ready) noexcept;
     static void ring(cpu_lane& lane, bell whom, pump& ready) noexcept;
     pump* fill_place_locked() noexcept;
@@ -261,7 +247,6 @@ private:
     std::size_t pop_published() noexcept;
     void add_ready(record& done) noexcept;
     void kick_if_idle() noexcept;
-    bool published_more() const noexcept;
     void vacate(record& done) noexcept;
     void leave_behind(record& taken) noexcept;
     void give_back(record& vacant) noexcept;
@@ -271,7 +256,6 @@ private:
     bool ask_producer() noexcept;
     ticket* descendants_ticket_locked() const noexcept;
     void set_helping(bool helping) noexcept;
-    bool short_tasks() const noexcept;
     record* next_of_all(const wait_until& wait);
     record* run_own_task() noexcept;
     record* run_tiny_task() noexcept;
@@ -297,7 +281,6 @@ private:
     void stop_tasks() noexcept;
     void expire() noexcept;
     void withdraw_alarm_locked(alarm& unneeded) noexcept;
-    bool all_accounted() const noexcept;
     bool at_end() noexcept;
     void drop_own() noexcept;
     bool at_end_visible() const noexcept;
@@ -309,7 +292,6 @@ private:
         stream_engine& engine;
         void operator()() const noexcept { engine.request_stop(); }
     };
-
     std::optional<std::stop_callback<stop_request>> stop_callback_;
 };
 

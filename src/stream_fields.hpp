@@ -23,6 +23,7 @@
 #include "intake.hpp"
 #include "majority.hpp"
 #include "parker.hpp"
+#include "pump.hpp"
 #include "record_pool.hpp"
 
 namespace penstock::inline v0::detail {
@@ -31,7 +32,6 @@ class cpu_lane;
 class retry_side;
 class timeout_side;
 struct gate_side;
-struct pump;
 
 /// Which stream's task started a stream. Outlives both, so that a thread that waits can ask whose descendant a pump is.
 struct lineage {
@@ -63,6 +63,29 @@ struct stream_fields {
             consumer_waits | consumer_nested | consumer_roused | places_idle | stopping | failing | puller_idle,
     };
     using clock = std::chrono::steady_clock;
+
+    // --- what the fields below say
+    bool ending() const noexcept { return attention_.load() & (stopping | failing | leaving); }
+    bool is_own(const pump& at) const noexcept { return at.number == max_pumps_; }
+    bool short_tasks() const noexcept {
+        return trust_.load(std::memory_order_relaxed) >= trust_to_help_.load(std::memory_order_relaxed);
+    }
+    /// Records are pushed first and counted then, so the consumer may have popped more than are counted. O2, with publish().
+    bool published_more() const noexcept { return static_cast<std::ptrdiff_t>(published_.load() - dequeued_) > 0; }
+    /// Every pulled task has been taken or dropped. I5: pulled_ is raised before dropped_ for a task that a stop cut off,
+    /// and read after it here: the sum is never reached too early.
+    bool all_accounted() const noexcept {
+        const std::size_t accounted = taken_.load(std::memory_order_relaxed) + dropped_late_.load() + dropped_.load();
+        return pulled_.load() == accounted;
+    }
+    /// Whether the consumer says that it takes a core. It may have gone since, see stream_engine::nap().
+    bool consumer_counts() const noexcept {
+        return consumer_helping_.load(std::memory_order_relaxed) && !(attention_.load() & leaving);
+    }
+    /// How many pumps are enough beside such a consumer.
+    std::size_t awake_enough() const noexcept { return tiny_to_run_ ? 1 : max_pumps_; }
+    /// Whether it runs tasks in the stead of a pump that is awake: then there are as many awake as there are to be.
+    bool displaced() const noexcept { return consumer_counts() && places_.load() - napping_.load() >= awake_enough(); }
 
     // --- fixed
     const std::shared_ptr<cpu_lane> lane_;
