@@ -2,7 +2,9 @@
 /// A lock with an owner, for whom it can be made nearly free.
 #pragma once
 
+#include <chrono>
 #include <mutex>
+#include <thread>
 
 #include <penstock/detail/sync.hpp>
 
@@ -79,6 +81,7 @@ private:
         for (unsigned looks = 1; owner_inside_.load(std::memory_order_acquire); ++looks) {  // O7
             pause();
             if (looks % 64 == 0) std::this_thread::yield();
+            if (looks > 4096) std::this_thread::sleep_for(std::chrono::microseconds(50));  // as in spin_lock
         }
     }
 

@@ -69,8 +69,9 @@ record* stream_engine::run_own_task() noexcept {
     }
     record* const task = own_->advance();
     if (!task) return nullptr;
-    if (--own_run_left_ % 8 == 0) look_at_coarse_clock();
-    if (apart_ || own_->each >= worth_timing) {
+    --own_run_left_;
+    if (--until_coarse_look_ == 0) look_at_coarse_clock();
+    if (own_->each >= worth_timing) {
         run_own_task_timed(*task);
     } else {
         const task_frame frame(*lane_, this);
@@ -89,7 +90,8 @@ record* stream_engine::run_tiny_task() noexcept {
     if (attention_.load() & (stopping | failing | places_idle) || published_more()) return nullptr;
     record* const task = own_->advance_alone();
     if (!task) return nullptr;
-    if (--own_run_left_ % 8 == 0) look_at_coarse_clock();
+    --own_run_left_;
+    if (--until_coarse_look_ == 0) look_at_coarse_clock();
     {
         const task_frame frame(*lane_, this);
         source_.run(*task);
@@ -112,7 +114,7 @@ record* stream_engine::put_off(record& done) noexcept {
     return nullptr;
 }
 
-/// Apart from those that are soon over.
+/// Where reading the clock twice costs little beside the task.
 void stream_engine::run_own_task_timed(record& task) noexcept {
     const auto begin = clock::now();
     {
@@ -123,11 +125,12 @@ void stream_engine::run_own_task_timed(record& task) noexcept {
     if (!short_tasks()) own_run_left_ = 0;
 }
 
-/// It costs little and ticks every few milliseconds: if it has, the next task is looked at closely.
+/// It costs little and ticks every few milliseconds: if it has, or the pumps have seen long tasks, the next is looked at closely.
 void stream_engine::look_at_coarse_clock() noexcept {
+    until_coarse_look_ = tasks_for_a_coarse_look;
     const long tick = coarse_tick();
     ticked_ = std::exchange(last_tick_, tick) != tick;
-    if (ticked_) own_run_left_ = 0;
+    if (ticked_ || !short_tasks()) own_run_left_ = 0;
 }
 
 void stream_engine::add_ready(record& done) noexcept {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "pacing.hpp"
 #include "resting.hpp"
 #include "stream_engine.hpp"
 
@@ -15,7 +16,7 @@ using namespace std::chrono_literals;
 constexpr auto spin_time = 8us;        ///< before a pump without work gives up its place
 constexpr auto long_spin_time = 50us;  ///< where tasks are tiny, and the consumer does nothing but take
 constexpr auto shortest_nap = 200us;
-constexpr auto longest_nap = 1ms;
+constexpr auto longest_nap = 800us;
 constexpr unsigned longest_nap_doublings = 2;
 constexpr auto slowest_loop = 4us;  ///< a consumer that takes a result less often does not count as a worker
 constexpr unsigned batches_until_asked_again = 256;
@@ -50,13 +51,13 @@ consumer_progress stream_engine::progress_of_consumer() const noexcept {
     return {.at = clock::now(), .taken = taken_.load(), .ended = own ? own->ended.load(std::memory_order_relaxed) : 0};
 }
 
-/// Whether the consumer ran tasks, `each` so long, most of the time, or took results as fast as tiny ones end. Else it is busy
+/// Whether the consumer ran tasks, `each` so long, or as long as one that it may run, most of the time, or took results as fast as tiny ones end. Else it is busy
 /// with what it took: then a pump had better work itself, for a good while.
 bool stream_engine::took_a_core_since(const consumer_progress& before, clock::duration each) const noexcept {
     const consumer_progress now = progress_of_consumer();
     const auto elapsed = now.at - before.at;
     return now.taken - before.taken >= static_cast<std::size_t>(elapsed / slowest_loop) ||
-           static_cast<std::int64_t>(now.ended - before.ended) * each >= elapsed / 2;
+           static_cast<std::int64_t>(now.ended - before.ended) * std::min<clock::duration>(each, short_task) >= elapsed / 2;
 }
 
 /// Nothing to do at the moment. Returns whether to look again; false: give up the place.

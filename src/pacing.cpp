@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include "pacing.hpp"
 #include "stream_engine.hpp"
 
 namespace penstock::inline v0::detail {
@@ -17,8 +18,6 @@ using namespace std::chrono_literals;
 constexpr auto short_batch = 40us;
 constexpr auto long_batch = 160us;
 
-/// What a consumer may run itself: tasks so short that no result has to wait for its attention.
-constexpr auto short_task = 200us;
 /// No more work than taking a result is: then a consumer that only takes keeps a core busy, too.
 constexpr auto tiny_to_take = 800ns;
 /// Less work than to wake a consumer and let it run is worth: it had better be woken for several results at a time.
@@ -73,6 +72,7 @@ void stream_engine::judge(clock::duration spent, std::size_t tasks) noexcept {
             trust_.store(static_cast<std::uint32_t>(more), std::memory_order_relaxed);
         } else if (needed > least_trust_to_help) {
             trust_to_help_.store(needed / 2, std::memory_order_relaxed);
+            trust_.store(most_trust * needed / 2, std::memory_order_relaxed);
         }
     } else if (trust > 0) {
         const bool doubtful = preempted_since_last_asked();

@@ -161,6 +161,8 @@ struct stream_fields {
     static constexpr unsigned own_tasks_in_a_row = 32;
     unsigned own_run_left_ = 0;  ///< how many it may run before that; none while a result of others is ready
     bool own_run_is_tiny_ = false;
+    static constexpr unsigned tasks_for_a_coarse_look = 8;
+    unsigned until_coarse_look_ = tasks_for_a_coarse_look;
     clock::time_point last_look_{};
     static constexpr unsigned batches_for_a_look = 4;
     unsigned untimed_batches_ = 0;

@@ -181,6 +181,7 @@ bool stream_engine::wait_async(suspended_frame& consumer, const std::stop_token&
     }
     if (attention_.load() & (consumer_waits | consumer_dozes)) announce(0);  // another one waits: throws
     if (lends()) lend();
+    if (own_) own_->lock.set_biased(false);
     async_.store(announcing);
     awaited_.store(in_order_ ? order_taken_->link.load(std::memory_order_acquire) : nullptr);
     attention_.fetch_or(consumer_waits);
