@@ -7,7 +7,7 @@
 set -eu -o pipefail
 
 packages=(g++ cmake ninja-build pkg-config libtbb-dev libconcurrentqueue-dev libfmt-dev libssl-dev)
-for_tests=(meson python3 libgtest-dev libbenchmark-dev clang-16 libclang-rt-16-dev doxygen groff-base strace
+for_tests=(meson python3 libgtest-dev libbenchmark-dev clang-16 libclang-rt-16-dev doxygen groff-base strace valgrind
     libasio-dev libcurl4-openssl-dev nginx-light)
 case ${1:-check} in
 build) ;;

@@ -25,7 +25,9 @@ PRIVATE = {"CMakeUserPresets.json"}  # the developer's own
 def listed_files():
     for name, meaning in LISTS.items():
         for line in read_list(name):
-            words = line.split() if name == "benchmarks/benchmarks.txt" else line.split()[:1]
+            words = line.split()
+            if name != "benchmarks/benchmarks.txt":  # there all are sources; elsewhere the first, or what has a slash
+                words = words[:1] + [word for word in words[1:] if name == "tests/tests.txt" and "/" in word]
             yield from (meaning.format(word).replace(".py.cpp", ".py") for word in words)
 
 
