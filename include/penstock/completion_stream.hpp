@@ -121,7 +121,7 @@ public:
 
     /// The first element waits for its result. Called again, it gives the current element.
     iterator begin() {
-        if (!std::exchange(state_->begun, true)) state_->take_here({}, state_->current);
+        if (!std::exchange(state_->begun, true)) state_->take_here(detail::wait_as_long_as_it_takes, state_->current);
         return iterator(state_.get());
     }
     std::default_sentinel_t end() const noexcept { return {}; }
@@ -129,7 +129,7 @@ public:
     /// The next result; waits for it. nullopt: the source has ended and everything was taken. Throws, once, what ended
     /// the stream early: the producer's exception, the first error (on_error::stop), timed_out, or stopped; then
     /// nullopt.
-    std::optional<completed<T, In>> next() { return take({}); }
+    std::optional<completed<T, In>> next() { return take(detail::wait_as_long_as_it_takes); }
 
     /// The next result if there is one; never waits and runs no task.
     std::optional<completed<T, In>> try_next() { return take({.time = {}, .may_wait = false, .may_help = false}); }
@@ -187,7 +187,7 @@ public:
     completed<T, In>& operator*() const noexcept { return *state_->current; }
     completed<T, In>* operator->() const noexcept { return &*state_->current; }
     iterator& operator++() {
-        state_->take_here({}, state_->current);
+        state_->take_here(detail::wait_as_long_as_it_takes, state_->current);
         return *this;
     }
     void operator++(int) { ++*this; }

@@ -87,8 +87,9 @@ struct options {
     std::optional<retry_policy> retry = {};
     /// Is told of every task's start and end; it must outlive the stream.
     stream_observer* observer = nullptr;
-    /// A consumer that waits in next() may run short tasks (and the producer) itself; then this_worker() is SIZE_MAX in
-    /// them. Inside a task a waiting consumer always helps. Blocking jobs and coroutines are not its to run.
+    /// A consumer that waits in next() may run short tasks (and the producer) itself, of up to some 200 us; as long as one
+    /// takes, what others finish may wait. this_worker() is SIZE_MAX in them. Inside a task a waiting consumer always
+    /// helps. Blocking jobs and coroutines are not its to run.
     bool help = true;
     /// Fill completed<T>::elapsed(): two clock readings a task, some 40 ns.
     bool measure = false;

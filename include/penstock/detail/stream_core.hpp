@@ -116,6 +116,7 @@ struct wait_until {
     bool may_wait = true;  ///< false: take what is there
     bool may_help = true;  ///< false: run no task, except inside a task
 };
+inline constexpr wait_until wait_as_long_as_it_takes{};
 
 /// The consumer's side of a stream, for one thread at a time; request_stop() and stats() for any thread.
 class PENSTOCK_EXPORT stream_core {
