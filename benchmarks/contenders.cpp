@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Runs one workload with one contender, and prints what it took as a line of JSON. compare.py runs many.
+/// Runs one workload with one contender, and prints what it took as a line of JSON. tools/compare.sh runs many.
 ///
 ///     contenders list                                 the contenders, and the workloads of each
 ///     contenders turn                                 nanoseconds of a turn of work()

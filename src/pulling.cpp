@@ -125,7 +125,8 @@ std::size_t stream_engine::batch_of(const pump& at) const noexcept {
 }
 
 /// Takes the producer's turn if it is free, and pulls. Whoever has the turn pulls; nobody waits for it. Returns how many
-/// it were.
+/// it were. `Tiny`: into the consumer's own batch, of a stream whose tasks are tiny; it spares the questions that such a one
+/// answers with no.
 template <bool Tiny, class Put>
 std::size_t stream_engine::pull_some(std::size_t wanted, bool by_consumer, Put put) noexcept {
     if (!Tiny && fed_ && fed_->size() == 0) return 0;

@@ -124,7 +124,7 @@ struct alignas(64) pump final : ticket {
     }
 
     // --- anybody
-    /// Exact, and more: whatever the owner does afterwards, it does knowing what the caller knew (O2).
+    /// Exact, and more: whatever the owner does afterwards, it does knowing what the caller knew (O2; O7 if it is biased).
     bool has_unstarted() noexcept {
         const visitor_section guard(lock);
         return hint(head) < hint(tail);

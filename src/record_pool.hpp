@@ -23,6 +23,7 @@ public:
         given_[given_count_++] = &vacant;
         if (given_count_ == bundle) pass_on();
     }
+
     /// The holder of the turn. Null if there is none.
     record* take() noexcept {
         if (taken_count_ > 0) return taken_[--taken_count_];
